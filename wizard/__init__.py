@@ -1,0 +1,1 @@
+"""Compression Wizard: from a model to a compressed one that keeps its contract."""

@@ -1,0 +1,271 @@
+"""Everything that can go wrong, as one tree with stable codes.
+
+    WizardError                      the user gets one sentence (presets/failures.toml) and exit 2
+    +-- BadInput                     what came through a door cannot be used
+    |   +-- ModelNotFound, NotAModelFolder, WeightsDamaged, PickleOnly, RemoteCode
+    |   +-- UnknownArchitecture, UnsupportedTask, UnknownName, BadNeeds
+    |   +-- HubUnreachable, RepoNotFound, RepoGated
+    |   +-- DataUnreadable, DataEmpty, ColumnMissing, LabelsUnknown, TooFewRows, DataOverlap
+    |   +-- NoWritePermission, OutputNotEmpty, BundleDamaged
+    +-- NotSupported                 a strategy cannot run here; the reason is for the user
+    +-- PromiseBroken                a strategy ran and its file does not keep its promise
+    +-- OutOfRoom                    memory, disk, time or a free place in the queue is missing
+    |   +-- DiskFull, MemoryFull, TimeUp, QueueFull, PortTaken
+    +-- JobNotFound, Cancelled
+    +-- PresetBroken                 a file under presets/ is wrong: our bug, found at start-up
+    +-- WorkerFailed                 a measuring process died; the log is kept
+
+Covers: classes, codes, facts. Does not cover: sentences; those live in presets/failures.toml.
+"""
+
+from __future__ import annotations
+
+
+class WizardError(Exception):
+    """Something the user can understand and act on. `facts` fill the sentence's blanks."""
+
+    code = "wizard-error"
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(f"{self.code}: {facts}" if facts else self.code)
+
+
+class BadInput(WizardError):
+    """What came through a door cannot be used; nothing was written."""
+
+    code = "bad-input"
+
+
+class ModelNotFound(BadInput):
+    """The folder or sample does not exist. Facts: model, suggestion."""
+
+    code = "model-not-found"
+
+
+class NotAModelFolder(BadInput):
+    """The folder holds no config.json. Facts: model."""
+
+    code = "not-a-model-folder"
+
+
+class ConfigUnreadable(BadInput):
+    """config.json is not JSON or lacks what every model has. Facts: model, because."""
+
+    code = "config-unreadable"
+
+
+class WeightsDamaged(BadInput):
+    """A safetensors file is truncated or corrupt. Facts: file, because."""
+
+    code = "weights-damaged"
+
+
+class WeightsMissing(BadInput):
+    """There are no weights at all. Facts: model."""
+
+    code = "weights-missing"
+
+
+class PickleOnly(BadInput):
+    """Only pickled weights (pytorch_model.bin) are there; we never open pickles. Facts: model."""
+
+    code = "pickle-only"
+
+
+class RemoteCode(BadInput):
+    """The config asks to run Python code from the repository. Facts: model."""
+
+    code = "remote-code"
+
+
+class UnknownArchitecture(BadInput):
+    """transformers does not know this architecture. Facts: architecture."""
+
+    code = "unknown-architecture"
+
+
+class UnsupportedTask(BadInput):
+    """A task we do not do yet. Facts: task, supported."""
+
+    code = "unsupported-task"
+
+
+class UnknownName(BadInput):
+    """A misspelt device, strategy, rule, sample. Facts: kind, name, suggestion, known."""
+
+    code = "unknown-name"
+
+
+class BadNeeds(BadInput):
+    """A budget that makes no sense. Facts: name, value, because."""
+
+    code = "bad-needs"
+
+
+class HubUnreachable(BadInput):
+    """The Hub did not answer. Facts: model, because."""
+
+    code = "hub-unreachable"
+
+
+class RepoNotFound(BadInput):
+    """No such repository or revision on the Hub. Facts: model."""
+
+    code = "repo-not-found"
+
+
+class RepoGated(BadInput):
+    """The repository wants a token or an accepted licence. Facts: model."""
+
+    code = "repo-gated"
+
+
+class DataNotFound(BadInput):
+    """The data file does not exist. Facts: path."""
+
+    code = "data-not-found"
+
+
+class DataUnreadable(BadInput):
+    """The data file is not text in a form we read. Facts: path, because."""
+
+    code = "data-unreadable"
+
+
+class DataEmpty(BadInput):
+    """The data file holds no rows. Facts: path."""
+
+    code = "data-empty"
+
+
+class ColumnMissing(BadInput):
+    """No column of the expected name. Facts: path, column, columns."""
+
+    code = "column-missing"
+
+
+class LabelsUnknown(BadInput):
+    """Labels in the data that the model does not have. Facts: labels, known."""
+
+    code = "labels-unknown"
+
+
+class TooFewRows(BadInput):
+    """Fewer rows than a comparison needs. Facts: rows, needed."""
+
+    code = "too-few-rows"
+
+
+class DataOverlap(BadInput):
+    """Test rows also stand in the calibration set. Facts: rows."""
+
+    code = "data-overlap"
+
+
+class DataNotForTask(BadInput):
+    """This kind of data does not fit the model's task. Facts: path, task, needed."""
+
+    code = "data-not-for-task"
+
+
+class NoWritePermission(BadInput):
+    """The output folder cannot be written. Facts: path."""
+
+    code = "no-write-permission"
+
+
+class OutputNotEmpty(BadInput):
+    """The output folder already holds something. Facts: path."""
+
+    code = "output-not-empty"
+
+
+class BundleDamaged(BadInput):
+    """A bundle whose files do not match its manifest. Facts: path, because."""
+
+    code = "bundle-damaged"
+
+
+class NotSupported(WizardError):
+    """A strategy cannot run on this artifact or device. Facts: strategy, because."""
+
+    code = "not-supported"
+
+
+class PromiseBroken(WizardError):
+    """A strategy's result does not keep what the strategy promises. Facts: strategy, promised, found."""
+
+    code = "promise-broken"
+
+
+class ExportFailed(WizardError):
+    """PyTorch could not export the model, or the export does not agree. Facts: model, because."""
+
+    code = "export-failed"
+
+
+class CalibrationTooSmall(WizardError):
+    """Fewer samples than the method needs. Facts: rows, needed."""
+
+    code = "calibration-too-small"
+
+
+class OutOfRoom(WizardError):
+    """Something this machine has too little of. Facts: needed, free."""
+
+    code = "out-of-room"
+
+
+class DiskFull(OutOfRoom):
+    """Not enough free disk. Facts: path, needed_mb, free_mb."""
+
+    code = "disk-full"
+
+
+class MemoryFull(OutOfRoom):
+    """Not enough memory. Facts: needed_mb, free_mb."""
+
+    code = "memory-full"
+
+
+class TimeUp(OutOfRoom):
+    """The minutes allowed are spent. Facts: minutes."""
+
+    code = "time-up"
+
+
+class QueueFull(OutOfRoom):
+    """Too many jobs are waiting, or this visitor already has one. Facts: waiting."""
+
+    code = "queue-full"
+
+
+class PortTaken(OutOfRoom):
+    """Another program listens on that port. Facts: port."""
+
+    code = "port-taken"
+
+
+class JobNotFound(WizardError):
+    """No job of that id. Facts: job."""
+
+    code = "job-not-found"
+
+
+class Cancelled(WizardError):
+    """The user cancelled the job."""
+
+    code = "cancelled"
+
+
+class WorkerFailed(WizardError):
+    """A measuring process died or hung. Facts: what, because."""
+
+    code = "worker-failed"
+
+
+class PresetBroken(WizardError):
+    """A file under presets/ is wrong. Facts: file, because."""
+
+    code = "preset-broken"

@@ -1,0 +1,1 @@
+"""Numbers read from files and runs: speed, memory, quality, audit."""

@@ -1,0 +1,1 @@
+"""Techniques, one per file, all run the same way by `_contract`."""
