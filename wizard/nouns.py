@@ -8,13 +8,15 @@ Standard library only, so that any room can be imported without any dependency.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Scalar: TypeAlias = None | bool | int | float | str
+Value: TypeAlias = Scalar | list[Scalar]  # what a setting, a fact or a condition may be
+Json: TypeAlias = "Scalar | Sequence[Json] | Mapping[str, Json]"
 
 
 # --------------------------------------------------------------------------- numbers
@@ -323,7 +325,7 @@ class Citation:
 class RuleExample:
     """A worked case of a rule: with these facts it fires, or does not, because ..."""
 
-    facts: Mapping[str, Json]
+    facts: Mapping[str, Value]
     fires: bool
     because: str
 
@@ -344,8 +346,8 @@ class Rule:
     confidence: Confidence
     reviewed: str
     why: str
-    when: Mapping[str, Json]
-    settings: Mapping[str, Mapping[str, Json]]
+    when: Mapping[str, Value]
+    settings: Mapping[str, Mapping[str, Value]]
     expect: Mapping[str, tuple[float, float]]
     sources: tuple[Citation, ...]
     examples: tuple[RuleExample, ...]
@@ -357,7 +359,7 @@ class Step:
     """A strategy's name and its settings: complete, validated, plain values."""
 
     strategy: str
-    settings: Mapping[str, Json] = field(default_factory=dict)
+    settings: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
