@@ -164,7 +164,7 @@ class DataOverlap(BadInput):
 
 
 class DataNotForTask(BadInput):
-    """This kind of data does not fit the model's task. Facts: path, task, needed."""
+    """The data does not fit the model's task. Facts: path, task, needed."""
 
     code = "data-not-for-task"
 
@@ -194,7 +194,7 @@ class NotSupported(WizardError):
 
 
 class PromiseBroken(WizardError):
-    """A strategy's result does not keep what the strategy promises. Facts: strategy, promised, found."""
+    """A strategy's file does not keep its promise. Facts: strategy, promised, found."""
 
     code = "promise-broken"
 

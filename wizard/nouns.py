@@ -11,10 +11,11 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-Scalar: TypeAlias = None | bool | int | float | str
+Scalar: TypeAlias = bool | int | float | str | None
 Value: TypeAlias = Scalar | list[Scalar]  # what a setting, a fact or a condition may be
 Json: TypeAlias = "Scalar | Sequence[Json] | Mapping[str, Json]"
 
@@ -607,7 +608,7 @@ class ExampleSet:
 class Verdict(StrEnum):
     """The three answers. Computed from measurements, never from the request."""
 
-    PASS = "PASS"
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
     MISS = "MISS"
     CANNOT_TELL = "CANNOT TELL"
 
@@ -844,17 +845,24 @@ class ArtifactBundle:
 
 
 def jsonable(value: object) -> Json:
-    """The plain JSON form of any noun: enums as values, paths as strings, sets sorted."""
-    if value is None or isinstance(value, bool | int | str) and not isinstance(value, StrEnum):
-        return value
+    """The plain JSON form of any noun: enums as values, paths as strings, sets sorted.
+
+    NaN and infinities become null, because JSON has neither.
+    """
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
+        return value if isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
     if isinstance(value, Path):
         return value.as_posix()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    return _jsonable_collection(value)
+
+
+def _jsonable_collection(value: object) -> Json:
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
