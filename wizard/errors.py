@@ -11,7 +11,8 @@
     +-- PromiseBroken                a strategy ran and its file does not keep its promise
     +-- OutOfRoom                    memory, disk, time or a free place in the queue is missing
     |   +-- DiskFull, MemoryFull, TimeUp, QueueFull, PortTaken
-    +-- JobNotFound, Cancelled
+    +-- JobNotFound, Cancelled, Interrupted
+    +-- Unexpected                   a mistake of ours; exit 1
     +-- PresetBroken                 a file under presets/ is wrong: our bug, found at start-up
     +-- WorkerFailed                 a measuring process died; the log is kept
 
@@ -257,6 +258,18 @@ class Cancelled(WizardError):
     """The user cancelled the job."""
 
     code = "cancelled"
+
+
+class Interrupted(WizardError):
+    """The job's process died without a last word (killed, or the machine restarted)."""
+
+    code = "interrupted"
+
+
+class Unexpected(WizardError):
+    """A mistake of ours: not the user's. Facts: because."""
+
+    code = "unexpected"
 
 
 class WorkerFailed(WizardError):

@@ -1,0 +1,35 @@
+"""Jobs: a folder each, worked by a child process, readable whatever happens.
+
+Covers: making a job, following its events, cancelling it, seeing that it died, queueing, small
+questions answered in a child (a model card, a look into a data file).
+Does not cover: what a job does; that is `run`.
+"""
+
+from wizard.jobs.control import (
+    cancel,
+    events,
+    follow,
+    jobs_of,
+    listing,
+    start,
+    status,
+    sweep,
+)
+from wizard.jobs.questions import ask
+from wizard.jobs.store import JobState, JobStatus, Request, folder_of
+
+__all__ = [
+    "JobState",
+    "JobStatus",
+    "Request",
+    "ask",
+    "cancel",
+    "events",
+    "folder_of",
+    "follow",
+    "jobs_of",
+    "listing",
+    "start",
+    "status",
+    "sweep",
+]

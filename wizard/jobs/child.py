@@ -1,0 +1,207 @@
+"""The child process of a job: waits its turn, works under limits, has the last word.
+
+Started as `python -m wizard.jobs.child FOLDER`. Covers: the turn (one heavy job at a time on a
+machine), the memory and time watchdog, turning any failure into one last event.
+Does not cover: the work itself (`run.walk`). The one broad `except` of the house is here.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from wizard import library
+from wizard.errors import DiskFull, MemoryFull, TimeUp, Unexpected, WizardError
+from wizard.jobs import store
+from wizard.nouns import Ending, Explained, Finished, Noted, RunEvent
+from wizard.run import Site, result_object, walk
+from wizard.run.walk import write_json
+
+WATCH_SECONDS = 0.25
+# The walk stops by itself when the minutes are spent; this is for a step that hangs.
+GRACE_SECONDS = 20.0
+
+
+class EventLog:
+    """The job's event file; says nothing once somebody else has ended the job."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def emit(self, event: RunEvent) -> None:
+        """Append one event."""
+        with self._lock:
+            if not store.has_ended(self._folder):
+                store.append(self._folder, event)
+
+    def finish(self, event: Finished) -> None:
+        """Append the last event, unless the job was ended from outside."""
+        with self._lock:
+            if store.claim_the_end(self._folder):
+                store.append(self._folder, event)
+
+
+def main(folder: Path) -> int:
+    """Run the job in `folder`; the exit status is 0 when it got as far as an outcome."""
+    _be_born(folder)
+    request = store.read_request(folder)
+    log = EventLog(folder)
+    try:
+        with _turn(folder.parent, log):
+            _watch(folder, request, log)
+            return _work(folder, request, log)
+    except WizardError as error:
+        log.finish(_failure(library.explain(error)))
+    except OSError as error:
+        traceback.print_exc()
+        log.finish(_failure(library.explain(_from_os(error, folder))))
+    except MemoryError:
+        log.finish(_failure(library.explain(_out_of_memory(request))))
+    except Exception as error:  # noqa: BLE001 - the last word of a job, whatever happened
+        traceback.print_exc()
+        log.finish(_failure(library.explain(_mistake(error))))
+    return 1
+
+
+def _be_born(folder: Path) -> None:
+    import psutil
+
+    started = psutil.Process().create_time()
+    write_json(folder / store.CHILD, {"pid": os.getpid(), "started": started})
+
+
+def _turn(root: Path, log: EventLog) -> Turn:
+    return Turn(root / ".turn", log)
+
+
+class Turn:
+    """One heavy job at a time under one root: measuring two at once would measure neither."""
+
+    def __init__(self, path: Path, log: EventLog) -> None:
+        from filelock import FileLock
+
+        self._lock = FileLock(str(path))
+        self._log = log
+
+    def __enter__(self) -> None:
+        from filelock import Timeout
+
+        try:
+            self._lock.acquire(timeout=0.2)
+        except Timeout:
+            sentence = "Another job is running on this machine; this one starts when it is done."
+            self._log.emit(Noted(at=time.time(), sentence=sentence))
+            self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+def _work(folder: Path, request: store.Request, log: EventLog) -> int:
+    from wizard import intake
+
+    host = intake.host_facts(folder)
+    site = Site(
+        folder=folder,
+        cache=request.cache,
+        host=host,
+        threads=max(1, min(host.physical_cores, host.usable_cores)),
+        clock=time.time,
+        emit=log.emit,
+        command=request.command,
+    )
+    outcome, packed = walk(request.plan, site)
+    write_json(folder / store.RESULT, result_object(outcome, packed))
+    log.finish(
+        Finished(
+            at=time.time(),
+            ending=Ending.FINISHED,
+            overall=outcome.comparison.overall,
+            sentence=outcome.comparison.headline,
+            result=store.RESULT,
+        )
+    )
+    return 0
+
+
+def _watch(folder: Path, request: store.Request, log: EventLog) -> None:
+    """Start the thread that ends the job when it takes too much memory or time."""
+    limit = time.time() + request.plan.needs.minutes * 60 * 1.1 + GRACE_SECONDS
+    threading.Thread(target=_guard, args=(request, log, limit), daemon=True).start()
+
+
+def _guard(request: store.Request, log: EventLog, until: float) -> None:
+    import psutil
+
+    me = psutil.Process()
+    while True:
+        time.sleep(WATCH_SECONDS)
+        if _resident(me) > request.memory_bytes:
+            _end_now(log, _failure(library.explain(_out_of_memory(request))))
+        if time.time() > until:
+            explained = library.explain(TimeUp(minutes=request.plan.needs.minutes))
+            _end_now(log, _failure(explained, Ending.TIMED_OUT))
+
+
+def _resident(me: object) -> int:
+    """Bytes in memory of this process and everything it started."""
+    import psutil
+
+    assert isinstance(me, psutil.Process)  # noqa: S101 - narrows the type for mypy
+    total = 0
+    for process in (me, *me.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def _end_now(log: EventLog, event: Finished) -> None:
+    import psutil
+
+    log.finish(event)
+    for process in psutil.Process().children(recursive=True):
+        process.kill()
+    os._exit(1)
+
+
+def _out_of_memory(request: store.Request) -> MemoryFull:
+    allowed = request.memory_bytes // 10**6
+    return MemoryFull(needed_mb=f"more than {allowed}", free_mb=allowed)
+
+
+def _mistake(error: Exception) -> Unexpected:
+    return Unexpected(because=f"{type(error).__name__}: {error}".split("\n", 1)[0][:200])
+
+
+def _from_os(error: OSError, folder: Path) -> WizardError:
+    import shutil
+
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        free = shutil.disk_usage(folder).free // 10**6
+        return DiskFull(path=str(folder), needed_mb="more", free_mb=free)
+    return _mistake(error)
+
+
+def _failure(explained: Explained, ending: Ending = Ending.FAILED) -> Finished:
+    return Finished(
+        at=time.time(),
+        ending=ending,
+        code=explained.code,
+        sentence=explained.message,
+        next=explained.next,
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004 - one argument
+        sys.exit(json.dumps("usage: python -m wizard.jobs.child FOLDER"))
+    sys.exit(main(Path(sys.argv[1])))

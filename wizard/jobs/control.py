@@ -1,0 +1,243 @@
+"""Starting, following and ending jobs from outside their child process.
+
+Covers: admission (how many may wait), spawning, reading, cancelling within a second or two,
+noticing a child that died, sweeping old folders.
+Does not cover: what happens inside the child (child.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from wizard.errors import JobNotFound, QueueFull
+from wizard.jobs import store
+from wizard.jobs.store import JobState, JobStatus, Request
+from wizard.nouns import Ending, Finished, JobStarted, RunEvent
+
+WAITING_ALLOWED = 4
+# A child that was just spawned has not written its process id yet.
+BIRTH_SECONDS = 15.0
+POLL_SECONDS = 0.15
+
+
+def start(root: Path, request: Request) -> str:
+    """Make the job's folder and its child process. Raises QueueFull; nothing is then written.
+
+    One job per owner at a time, WAITING_ALLOWED waiting in all; the child itself waits its turn.
+    """
+    active = [status(root, job) for job in jobs_of(root)]
+    busy = [one for one in active if one.state in {JobState.WAITING, JobState.RUNNING}]
+    mine = [one for one in busy if store.read_request(root / one.id).owner == request.owner]
+    if mine:
+        raise QueueFull(waiting=len(busy), job=mine[0].id)
+    if len(busy) > WAITING_ALLOWED:
+        raise QueueFull(waiting=len(busy), job=busy[0].id)
+    job = store.create(root, request)
+    _spawn(root / job)
+    return job
+
+
+def _spawn(folder: Path) -> None:
+    with (folder / store.LOG).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wizard.jobs.child", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=child_environment(),
+        )
+    # The child outlives us on purpose; reading its status later reaps it.
+    _children[process.pid] = process
+
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def child_environment() -> dict[str, str]:
+    """Ours, with the package found wherever we were started from, and one quiet thread pool."""
+    package_root = str(Path(__file__).resolve().parents[2])
+    path = os.environ.get("PYTHONPATH")
+    return {
+        **os.environ,
+        "PYTHONPATH": package_root if not path else os.pathsep.join((package_root, path)),
+        "PYTHONUNBUFFERED": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+
+
+def jobs_of(root: Path) -> tuple[str, ...]:
+    """Every job id under `root`, oldest first."""
+    if not root.is_dir():
+        return ()
+    folders = [f for f in root.iterdir() if (f / store.REQUEST).is_file()]
+    return tuple(f.name for f in sorted(folders, key=lambda f: (f / store.REQUEST).stat().st_mtime))
+
+
+def listing(root: Path) -> tuple[JobStatus, ...]:
+    """Every job at a glance, newest first."""
+    return tuple(status(root, job) for job in reversed(jobs_of(root)))
+
+
+def events(root: Path, job: str) -> tuple[RunEvent, ...]:
+    """What has happened so far. A child found dead gets its last event written here."""
+    folder = store.folder_of(root, job)
+    status(root, job)
+    return store.read_events(folder)
+
+
+def follow(root: Path, job: str) -> Iterator[RunEvent]:
+    """Every event, as it comes, until the last one."""
+    seen = 0
+    while True:
+        happened = events(root, job)
+        yield from happened[seen:]
+        seen = len(happened)
+        if happened and isinstance(happened[-1], Finished):
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def status(root: Path, job: str) -> JobStatus:
+    """A job at a glance; also where a dead child is noticed."""
+    folder = store.folder_of(root, job)
+    request = store.read_request(folder)
+    happened = store.read_events(folder)
+    state = _state(folder, request, happened)
+    last = happened[-1] if happened else None
+    return JobStatus(
+        id=job,
+        state=state,
+        created=request.created,
+        model=str(request.plan.profile.ref),
+        device=request.plan.device.name,
+        command=request.command,
+        position=_position(root, request) if state is JobState.WAITING else 0,
+        sentence=last.sentence if isinstance(last, Finished) else "",
+    )
+
+
+def _state(folder: Path, request: Request, happened: tuple[RunEvent, ...]) -> JobState:
+    last = happened[-1] if happened else None
+    if isinstance(last, Finished):
+        return JobState.INTERRUPTED if last.code == "interrupted" else JobState.ENDED
+    if _alive(folder, request):
+        began = any(isinstance(event, JobStarted) for event in happened)
+        return JobState.RUNNING if began else JobState.WAITING
+    if store.claim_the_end(folder):
+        _write_the_end(folder, Ending.FAILED, "interrupted")
+        return JobState.INTERRUPTED
+    return JobState.ENDED
+
+
+def _position(root: Path, request: Request) -> int:
+    """How many unfinished jobs were created before this one."""
+    older = [
+        one
+        for one in jobs_of(root)
+        if not store.has_ended(root / one)
+        and store.read_request(root / one).created < request.created
+    ]
+    return len(older)
+
+
+def _alive(folder: Path, request: Request) -> bool:
+    process = _process(folder)
+    if process is not None:
+        return True
+    unborn = not (folder / store.CHILD).exists()
+    return unborn and time.time() - request.created < BIRTH_SECONDS
+
+
+def _process(folder: Path) -> object | None:
+    """The child as a psutil.Process, if it is still the one we started."""
+    import psutil
+
+    path = folder / store.CHILD
+    if not path.exists():
+        return None
+    child = json.loads(path.read_text(encoding="utf-8"))
+    reap = _children.get(child["pid"])
+    if reap is not None and reap.poll() is not None:
+        _children.pop(child["pid"], None)
+        return None
+    try:
+        process = psutil.Process(child["pid"])
+        same = abs(process.create_time() - child["started"]) < 1.0
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def cancel(root: Path, job: str) -> None:
+    """Stop a job and everything it started; what it had found stays readable."""
+    folder = store.folder_of(root, job)
+    if store.has_ended(folder):
+        return
+    mine = store.claim_the_end(folder)
+    _kill_tree(folder)
+    if mine:
+        _write_the_end(folder, Ending.CANCELLED, "cancelled")
+
+
+def _kill_tree(folder: Path) -> None:
+    import psutil
+
+    deadline = time.time() + 2.0
+    while not (folder / store.CHILD).exists() and time.time() < deadline:
+        time.sleep(0.05)
+    process = _process(folder)
+    if process is None:
+        return
+    assert isinstance(process, psutil.Process)  # noqa: S101 - narrows the type for mypy
+    family = [process]
+    try:
+        family += process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+    for member in family:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(family, timeout=2.0)
+
+
+def _write_the_end(folder: Path, ending: Ending, code: str) -> None:
+    from wizard import library
+    from wizard.errors import Cancelled, Interrupted
+
+    explained = library.explain(Cancelled() if code == "cancelled" else Interrupted())
+    store.append(
+        folder,
+        Finished(
+            at=time.time(),
+            ending=ending,
+            code=code,
+            sentence=explained.message,
+            next=explained.next,
+        ),
+    )
+
+
+def sweep(root: Path, older_than_seconds: float, now: float) -> tuple[str, ...]:
+    """Delete the folders of ended jobs older than that; the ids that went."""
+    gone = []
+    for job in jobs_of(root):
+        folder = root / job
+        try:
+            request = store.read_request(folder)
+        except (JobNotFound, FileNotFoundError):
+            continue
+        if store.has_ended(folder) and now - request.created > older_than_seconds:
+            shutil.rmtree(folder, ignore_errors=True)
+            gone.append(job)
+    return tuple(gone)

@@ -1,0 +1,11 @@
+"""The foreman: walks a plan from checkpoint to bundle and always keeps the best so far.
+
+Covers: `plan_for` (profile + needs -> plan), `walk` (plan -> events and an outcome on disk),
+`result_object` (outcome -> the wizard.run/1 JSON object).
+Does not cover: processes, limits, cancelling; those are `jobs`.
+"""
+
+from wizard.run.result import result_object
+from wizard.run.walk import ORIGINAL, Site, plan_for, walk
+
+__all__ = ["ORIGINAL", "Site", "plan_for", "result_object", "walk"]

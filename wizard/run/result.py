@@ -1,0 +1,106 @@
+"""The wizard.run/1 object: what a job found, in the words of the command line's contract.
+
+Covers: the shape of product.md part 4 for a whole run. Does not cover: printing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wizard.nouns import (
+    ArtifactBundle,
+    Candidate,
+    Clause,
+    Json,
+    Measurement,
+    Outcome,
+    jsonable,
+)
+
+SCHEMA = "wizard.run/1"
+
+
+def result_object(outcome: Outcome, bundle: ArtifactBundle | None) -> Mapping[str, Json]:
+    """One JSON object: contract, verdict, candidates, chosen, bundle, files, seconds, seed."""
+    plan, comparison = outcome.plan, outcome.comparison
+    best = comparison.chosen or comparison.nearest
+    clauses = next((v.clauses for v in comparison.verdicts if v.candidate_id == best), ())
+    return {
+        "schema": SCHEMA,
+        "model": jsonable(plan.profile),
+        "device": jsonable(plan.device),
+        "host": jsonable(outcome.original.host),
+        "contract": contract_object(outcome),
+        "sentence": plan.sentence,
+        "verdict": {
+            "overall": comparison.overall.value,
+            "headline": comparison.headline,
+            "clauses": [_clause(clause) for clause in clauses],
+        },
+        "original": _measured(outcome.original),
+        "candidates": [_candidate(candidate, outcome) for candidate in plan.candidates],
+        "chosen": comparison.chosen,
+        "nearest": comparison.nearest,
+        "bundle": bundle.folder.as_posix() if bundle else None,
+        "files": [jsonable(file) for file in bundle.files] if bundle else [],
+        "seconds": jsonable(outcome.seconds),
+        "seed": plan.needs.seed,
+        "notes": list(outcome.notes),
+    }
+
+
+def contract_object(outcome: Outcome) -> Json:
+    """The clauses as the user stated them, before any measurement."""
+    needs = outcome.plan.needs
+    budgets: list[Json] = [jsonable(budget) for budget in needs.budgets]
+    tolerance: dict[str, Json] = {
+        "quantity": "quality",
+        "metric": outcome.original.quality.metric,
+        "at_most": needs.tolerance.points,
+        "unit": "points below the original",
+        "hard": True,
+    }
+    return [*budgets, tolerance]
+
+
+def _clause(clause: Clause) -> Json:
+    return jsonable(clause)
+
+
+def _candidate(candidate: Candidate, outcome: Outcome) -> Json:
+    failed = next((f for f in outcome.failed if f.candidate_id == candidate.id), None)
+    measurement = outcome.measurements.get(candidate.id)
+    verdict = next((v for v in outcome.comparison.verdicts if v.candidate_id == candidate.id), None)
+    status = "failed" if failed else "measured" if measurement else "not tried"
+    return {
+        "id": candidate.id,
+        "title": candidate.title,
+        "steps": [jsonable(step) for step in candidate.steps],
+        "forecast": jsonable(candidate.forecast),
+        "measured": _measured(measurement) if measurement else None,
+        "status": status,
+        "verdict": verdict.overall.value if verdict else None,
+        "because": failed.because if failed else [r.sentence for r in candidate.reasons],
+    }
+
+
+def _measured(measurement: Measurement) -> Json:
+    """A measurement without its thousands of samples and rows."""
+    return {
+        "label": measurement.audit.label,
+        "sha256": measurement.artifact.sha256,
+        "size": jsonable(measurement.size),
+        "zipped": jsonable(measurement.zipped),
+        "latency_p50": jsonable(measurement.latency.p50),
+        "latency_p95": jsonable(measurement.latency.p95),
+        "noise": measurement.latency.noise,
+        "busy": measurement.latency.busy,
+        "memory": jsonable(measurement.memory),
+        "quality": {
+            "metric": measurement.quality.metric,
+            "value": jsonable(measurement.quality.value),
+            "agreement": jsonable(measurement.quality.agreement),
+            "collapse": list(measurement.quality.answers.collapse),
+        },
+        "audit": jsonable(measurement.audit),
+    }
