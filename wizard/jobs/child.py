@@ -202,6 +202,6 @@ def _failure(explained: Explained, ending: Ending = Ending.FAILED) -> Finished:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:  # noqa: PLR2004 - one argument
+    if len(sys.argv) != 2:
         sys.exit(json.dumps("usage: python -m wizard.jobs.child FOLDER"))
     sys.exit(main(Path(sys.argv[1])))

@@ -7,7 +7,6 @@ torch is imported in the child, never in the web process.
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
@@ -23,7 +22,7 @@ MEMORY_ALLOWED = 6 * 2**30
 
 
 def ask(question: str, arguments: Json, seconds: float = SECONDS_ALLOWED) -> Json:
-    """The answer of `module:function` called with `arguments` in a child process.
+    """The answer to one of answers.ANSWERS, called with `arguments` in a child process.
 
     Raises the WizardError that the child raised, or WorkerFailed when it died or took too long.
     """
@@ -58,7 +57,7 @@ def _answer(question: str, done: subprocess.CompletedProcess[bytes]) -> Json:
 
 
 def _words(question: str) -> str:
-    return question.split(":", 1)[1].replace("_", " ")
+    return question.replace("_", " ")
 
 
 def _revive(code: str, facts: dict[str, object]) -> WizardError:
@@ -71,14 +70,12 @@ def _revive(code: str, facts: dict[str, object]) -> WizardError:
 def main(question: str) -> int:
     """Answer one question: arguments on standard input, one JSON line on standard output."""
     _limit_memory()
-    module, function = question.split(":")
-    if not module.startswith("wizard."):
-        return 2
     arguments = json.loads(sys.stdin.read())
     reply: dict[str, Json]
     try:
-        call = getattr(importlib.import_module(module), function)
-        reply = {"answer": jsonable(call(**arguments))}
+        from wizard.jobs.answers import ANSWERS
+
+        reply = {"answer": jsonable(ANSWERS[question](**arguments))}
     except WizardError as error:
         facts = {name: str(fact) for name, fact in error.facts.items()}
         reply = {"error": error.code, "facts": facts}

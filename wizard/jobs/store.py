@@ -44,8 +44,9 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a job is asked to do. `memory_bytes` bounds the child and what it
-    starts; exported models are kept in `cache`.
+    """What a job is asked to do.
+
+    `memory_bytes` bounds the child and what it starts; exported models are kept in `cache`.
     """
 
     owner: str

@@ -6,6 +6,6 @@ Does not cover: processes, limits, cancelling; those are `jobs`.
 """
 
 from wizard.run.result import result_object
-from wizard.run.walk import ORIGINAL, Site, plan_for, walk
+from wizard.run.walk import ORIGINAL, Site, plan_for, read_outcome, walk
 
-__all__ = ["ORIGINAL", "Site", "plan_for", "result_object", "walk"]
+__all__ = ["ORIGINAL", "Site", "plan_for", "read_outcome", "result_object", "walk"]

@@ -347,7 +347,7 @@ def _pack(
     with state.phase(PACK):
         if best is None:
             return None
-        packed = bundle.pack(
+        return bundle.pack(
             state.site.folder / "bundle",
             outcome=outcome,
             candidate_id=best,
@@ -356,7 +356,6 @@ def _pack(
             command=state.site.command,
             result=result_object(outcome, None),
         )
-    return packed
 
 
 def write_json(path: Path, value: object) -> None:

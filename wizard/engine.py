@@ -1,0 +1,218 @@
+"""The one engine behind every door: seven functions and a few look-ups.
+
+    examine(ref) -> ModelProfile       advise(profile, needs) -> Plan     start(plan) -> job id
+    follow(job) -> events              cancel(job)                        compare(job) -> Outcome
+    pack(job) -> ArtifactBundle
+
+Covers: where things live (WIZARD_HOME, or the user's data folder), joining the rooms below.
+Does not cover: any decision; those are in the rooms. The only place that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from wizard import advise as advice
+from wizard import bundle, intake, jobs, library, run
+from wizard.errors import DiskFull, JobNotFound, MemoryFull, NotSupported
+from wizard.jobs import JobStatus, Request
+from wizard.nouns import (
+    ArtifactBundle,
+    Device,
+    Explained,
+    HostFacts,
+    Json,
+    ModelProfile,
+    ModelRef,
+    Needs,
+    Outcome,
+    Plan,
+    RunEvent,
+    Sample,
+    Workload,
+    jsonable,
+)
+
+THIS_MACHINE = "this-machine"
+# A job may use this share of the memory that is free when it starts.
+MEMORY_SHARE = 0.9
+
+
+def home() -> Path:
+    """Where jobs and exported models are kept: WIZARD_HOME, or the user's data folder."""
+    import platformdirs
+
+    named = os.environ.get("WIZARD_HOME")
+    return Path(named) if named else platformdirs.user_data_path("compression-wizard")
+
+
+def jobs_root() -> Path:
+    """The folder of all job folders."""
+    return home() / "jobs"
+
+
+def cache_root() -> Path:
+    """Exported models and model cards, by content hash; safe to delete."""
+    return home() / "cache"
+
+
+@lru_cache(maxsize=1)
+def host() -> HostFacts:
+    """This machine, as found when first asked."""
+    return intake.host_facts(Path.cwd())
+
+
+def devices() -> Mapping[str, Device]:
+    """Every device we know, this machine first."""
+    return {THIS_MACHINE: intake.this_machine(host()), **library.devices()}
+
+
+def samples() -> Mapping[str, Sample]:
+    """The bundled models by name."""
+    return library.samples()
+
+
+def explain(error: Exception) -> Explained:
+    """A failure in words: what happened and why, and what to do next."""
+    return library.explain(error)
+
+
+def parse_ref(text: str) -> ModelRef:
+    """A model as typed: `sample:NAME`, a Hub id with optional `@revision`, or a folder."""
+    return intake.parse_ref(text)
+
+
+def examine(ref: ModelRef, workload: Workload | None = None) -> ModelProfile:
+    """The model's card, from its config alone. The first look at a model is taken in a child."""
+    known = intake.cached(ref, workload, cache_root())
+    if known is not None:
+        return known
+    arguments: Json = {
+        "ref": jsonable(ref),
+        "workload": jsonable(workload),
+        "cache": str(cache_root()),
+    }
+    return _profile(jobs.ask("examine", arguments))
+
+
+def _profile(answer: Json) -> ModelProfile:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ModelProfile).validate_python(answer)
+
+
+def advise(profile: ModelProfile, needs: Needs) -> Plan:
+    """Candidates with forecasts and reasons for this model and these needs."""
+    return run.plan_for(profile, needs, host())
+
+
+def command_for(plan: Plan) -> str:
+    """The command that does the same in a terminal."""
+    return advice.command(plan.needs, plan.profile.ref)
+
+
+def start(plan: Plan, *, owner: str = "local") -> str:
+    """Begin the job in its own process; its id. Raises before anything is written.
+
+    NotSupported without a candidate; MemoryFull or DiskFull when the forecast does not fit;
+    QueueFull when this owner has a job already or too many wait.
+    """
+    if not plan.candidates:
+        first = plan.refusals[0] if plan.refusals else None
+        because = first.because if first else "no technique fits this model"
+        raise NotSupported(strategy=first.what if first else "this plan", because=because)
+    free = _free_memory()
+    _check_room(plan, free)
+    request = Request(
+        owner=owner,
+        created=time.time(),
+        command=command_for(plan),
+        memory_bytes=int(free * MEMORY_SHARE),
+        cache=cache_root(),
+        plan=plan,
+    )
+    return jobs.start(jobs_root(), request)
+
+
+def _free_memory() -> int:
+    import psutil
+
+    return min(psutil.virtual_memory().available, host().ram_bytes)
+
+
+def _check_room(plan: Plan, free_memory: int) -> None:
+    needed = plan.job.memory.value * 1e6
+    if needed > free_memory * MEMORY_SHARE:
+        raise MemoryFull(
+            needed_mb=round(needed / 1e6),
+            free_mb=round(free_memory / 1e6),
+            command=command_for(plan),
+        )
+    jobs_root().mkdir(parents=True, exist_ok=True)
+    free_disk = shutil.disk_usage(jobs_root()).free
+    wanted = plan.job.disk.value * 1e6
+    if wanted > free_disk:
+        raise DiskFull(
+            path=str(home()), needed_mb=round(wanted / 1e6), free_mb=round(free_disk / 1e6)
+        )
+
+
+def events(job: str) -> tuple[RunEvent, ...]:
+    """What has happened in a job so far."""
+    return jobs.events(jobs_root(), job)
+
+
+def follow(job: str) -> Iterator[RunEvent]:
+    """Every event of a job, as it comes, until the last one."""
+    return jobs.follow(jobs_root(), job)
+
+
+def cancel(job: str) -> None:
+    """Stop a job; what it had found stays."""
+    jobs.cancel(jobs_root(), job)
+
+
+def status(job: str) -> JobStatus:
+    """A job at a glance."""
+    return jobs.status(jobs_root(), job)
+
+
+def history() -> tuple[JobStatus, ...]:
+    """Every job at a glance, newest first."""
+    return jobs.listing(jobs_root())
+
+
+def sweep(older_than_seconds: float) -> tuple[str, ...]:
+    """Delete ended jobs older than that (a hosted app's disk is not ours to fill)."""
+    return jobs.sweep(jobs_root(), older_than_seconds, time.time())
+
+
+def compare(job: str) -> Outcome | None:
+    """Everything measured and concluded so far; None before the original was measured."""
+    return run.read_outcome(jobs.folder_of(jobs_root(), job))
+
+
+def pack(job: str) -> ArtifactBundle:
+    """The job's bundle with its zip. A job that was stopped gets the best it had found."""
+    folder = jobs.folder_of(jobs_root(), job)
+    if not (folder / "bundle" / "MANIFEST.json").is_file():
+        jobs.ask("pack_again", {"folder": str(folder)})
+    return bundle.zip_of(folder / "bundle")
+
+
+def preview_data(profile: ModelProfile, path: str) -> Json:
+    """A look into a data file, in a child: rows, labels found, columns guessed, notes."""
+    return jobs.ask("preview", {"profile": jsonable(profile), "path": path, "seed": 0})
+
+
+def try_both(job: str, text: str) -> Json:
+    """What the original and the best candidate say to one text, in a child process."""
+    folder = jobs.folder_of(jobs_root(), job)
+    if compare(job) is None:
+        raise JobNotFound(job=job)
+    return jobs.ask("answer_both", {"folder": str(folder), "text": text[:2000]})

@@ -1,0 +1,110 @@
+"""The questions a child process may be asked, and who answers them.
+
+Covers: turning plain arguments into nouns, calling one room, returning a noun.
+Does not cover: the child process (questions.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from wizard import bundle, examples, intake, measure, run
+from wizard.errors import JobNotFound
+from wizard.jobs import store
+from wizard.nouns import (
+    ArtifactBundle,
+    Json,
+    ModelProfile,
+    ModelRef,
+    Outcome,
+    Task,
+    Workload,
+)
+
+
+def examine(ref: Json, workload: Json, cache: str) -> ModelProfile:
+    """A model's card, kept in `cache` for the next time."""
+    from pydantic import TypeAdapter
+
+    named = TypeAdapter(ModelRef).validate_python(ref)
+    asked = TypeAdapter(Workload | None).validate_python(workload)
+    return intake.examine(named, asked, cache=Path(cache))
+
+
+def preview(profile: Json, path: str, seed: int) -> Mapping[str, Json]:
+    """A look into a data file: rows for scoring and calibration, labels found, notes."""
+    from pydantic import TypeAdapter
+
+    model = TypeAdapter(ModelProfile).validate_python(profile)
+    rows = examples.read(model, path, seed=seed)
+    return {
+        "test_rows": len(rows.test),
+        "calibration_rows": len(rows.calibration),
+        "labels": sorted(set(rows.test.labels)),
+        "notes": list(rows.notes),
+        "origin": rows.test.origin,
+    }
+
+
+def pack_again(folder: str) -> ArtifactBundle:
+    """The bundle of the best so far of a job that was stopped before it packed."""
+    place = Path(folder)
+    outcome = _outcome(place)
+    best = outcome.comparison.chosen or outcome.comparison.nearest
+    if best is None:
+        raise JobNotFound(job=place.name)
+    return bundle.pack(
+        place / store.BUNDLE,
+        outcome=outcome,
+        candidate_id=best,
+        model_folder=intake.folder_of(outcome.plan.profile.ref, lambda fraction, detail: None),
+        feeds=place / "test.npz",
+        command=store.read_request(place).command,
+        result=run.result_object(outcome, None),
+    )
+
+
+def answer_both(folder: str, text: str) -> Mapping[str, Json]:
+    """What the original and the best candidate say to one input, with their milliseconds."""
+    place = Path(folder)
+    outcome = _outcome(place)
+    best = outcome.comparison.chosen or outcome.comparison.nearest
+    after = outcome.measurements[best].artifact if best else outcome.original.artifact
+    profile = outcome.plan.profile
+    one = examples.ExampleSet(origin="typed", inputs=(text,), rows=(0,))
+    model_folder = intake.folder_of(profile.ref, lambda fraction, detail: None)
+    feeds = examples.prepare(
+        profile, model_folder, one, outcome.plan.needs.workload, place / "typed.npz"
+    )
+    return {
+        "before": _said(
+            measure.answer_one(outcome.original.artifact.path, feeds, profile), profile
+        ),
+        "after": _said(measure.answer_one(after.path, feeds, profile), profile),
+    }
+
+
+def _said(answer: measure.OneAnswer, profile: ModelProfile) -> Json:
+    if profile.task is Task.FEATURE_EXTRACTION:
+        return {"numbers": [round(float(x), 3) for x in answer.output[:8]], "ms": answer.ms}
+    ranked = sorted(enumerate(answer.output), key=lambda pair: -pair[1])[:5]
+    return {
+        "answers": [[profile.labels[index], float(share)] for index, share in ranked],
+        "ms": answer.ms,
+    }
+
+
+def _outcome(folder: Path) -> Outcome:
+    outcome = run.read_outcome(folder)
+    if outcome is None:
+        raise JobNotFound(job=folder.name)
+    return outcome
+
+
+ANSWERS = {
+    "examine": examine,
+    "preview": preview,
+    "pack_again": pack_again,
+    "answer_both": answer_both,
+}
