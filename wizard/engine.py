@@ -14,11 +14,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
-from wizard import advise as advice
 from wizard import bundle, intake, jobs, library, run
+from wizard.advise import command
 from wizard.errors import DiskFull, JobNotFound, MemoryFull, NotSupported
 from wizard.jobs import JobStatus, Request
 from wizard.nouns import (
@@ -32,11 +34,14 @@ from wizard.nouns import (
     Needs,
     Outcome,
     Plan,
+    Rule,
     RunEvent,
     Sample,
     Workload,
     jsonable,
 )
+
+Found = TypeVar("Found")
 
 THIS_MACHINE = "this-machine"
 # A job may use this share of the memory that is free when it starts.
@@ -63,7 +68,7 @@ def cache_root() -> Path:
 
 @lru_cache(maxsize=1)
 def host() -> HostFacts:
-    """This machine, as found when first asked."""
+    """The machine we run on, as found when first asked."""
     return intake.host_facts(Path.cwd())
 
 
@@ -80,6 +85,28 @@ def samples() -> Mapping[str, Sample]:
 def explain(error: Exception) -> Explained:
     """A failure in words: what happened and why, and what to do next."""
     return library.explain(error)
+
+
+def rules() -> tuple[Rule, ...]:
+    """Every rule on disk."""
+    return library.rules()
+
+
+def strategies() -> Mapping[str, object]:
+    """Every technique by name."""
+    from wizard.strategies import _contract as contract
+
+    return contract.discover()
+
+
+def find(kind: str, name: str, known: Mapping[str, Found]) -> Found:
+    """The entry of that name. Raises UnknownName with the nearest name known."""
+    return library.find(kind, name, known)
+
+
+def check_device(device_id: str) -> None:
+    """Raises UnknownName before any work is done for a misspelt device."""
+    library.find("device", device_id, devices())
 
 
 def parse_ref(text: str) -> ModelRef:
@@ -113,7 +140,7 @@ def advise(profile: ModelProfile, needs: Needs) -> Plan:
 
 def command_for(plan: Plan) -> str:
     """The command that does the same in a terminal."""
-    return advice.command(plan.needs, plan.profile.ref)
+    return command(plan.needs, plan.profile.ref)
 
 
 def start(plan: Plan, *, owner: str = "local") -> str:
@@ -203,6 +230,21 @@ def pack(job: str) -> ArtifactBundle:
     if not (folder / "bundle" / "MANIFEST.json").is_file():
         jobs.ask("pack_again", {"folder": str(folder)})
     return bundle.zip_of(folder / "bundle")
+
+
+def result(job: str, bundle_folder: Path | None) -> Mapping[str, Json]:
+    """The wizard.run/1 object of a job; `bundle_folder` names where the bundle was copied to."""
+    outcome = compare(job)
+    if outcome is None:
+        raise JobNotFound(job=job)
+    packed = pack(job)
+    where = bundle_folder or packed.folder
+    return run.result_object(outcome, replace(packed, folder=where))
+
+
+def verify(folder: Path, receipt: Path | None = None) -> bundle.Verified:
+    """Re-open a bundle, audit it, check its hashes; fold in a device's receipt."""
+    return bundle.verify(folder, receipt)
 
 
 def preview_data(profile: ModelProfile, path: str) -> Json:

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wizard import advise as advice
 from wizard import bundle, examples, intake, library, measure
-from wizard import compare as comparing
+from wizard.advise import advise, check_needs
+from wizard.compare import compare, judge
 from wizard.errors import NotSupported, TimeUp, UnsupportedTask, WizardError
 from wizard.nouns import (
     Artifact,
@@ -129,14 +129,14 @@ def plan_for(profile: ModelProfile, needs: Needs, host: HostFacts) -> Plan:
     Raises UnsupportedTask, UnknownName (device, strategy) or BadNeeds.
     """
     devices = {**library.devices(), "this-machine": intake.this_machine(host)}
-    advice.check_needs(needs, devices)
+    check_needs(needs, devices)
     device = library.find("device", needs.device_id, devices)
     strategies = contract.discover()
     if needs.only is not None:
         library.find("strategy", needs.only, strategies)
     if profile.task is None or profile.support.level is SupportLevel.NOT_HERE:
         raise UnsupportedTask(task=profile.support.because, supported=supported_tasks())
-    return advice.advise(
+    return advise(
         profile,
         needs,
         device=device,
@@ -257,7 +257,8 @@ def _make(
     state: _Walk, steps: Sequence[Step], start: Artifact, workbench: contract.Workbench
 ) -> Artifact:
     """Apply the steps in order; a prefix made before is not made again."""
-    artifact, done = start, ()
+    artifact = start
+    done: tuple[str, ...] = ()
     for step in steps:
         done = (*done, json.dumps(jsonable(step), sort_keys=True))
         if done not in state.made:
@@ -292,7 +293,7 @@ def _try(
         _fail(state, candidate, error)
         return
     state.measurements[candidate.id] = after
-    state.verdicts[candidate.id] = comparing.judge(state.plan, candidate.id, original, after)
+    state.verdicts[candidate.id] = judge(state.plan, candidate.id, original, after)
     site.emit(_measured(state, candidate.id, after))
 
 
@@ -315,7 +316,7 @@ def _fail(state: _Walk, candidate: Candidate, error: WizardError) -> None:
 
 def _keep(state: _Walk, original: Measurement, bench: measure.Bench) -> Outcome:
     """Write what is known to outcome.json, so that a kill loses nothing."""
-    comparison = comparing.compare(state.plan, original, state.measurements, state.verdicts)
+    comparison = compare(state.plan, original, state.measurements, state.verdicts)
     outcome = Outcome(
         plan=state.plan,
         original=original,

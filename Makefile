@@ -1,0 +1,53 @@
+# `make run` opens the wizard. `make test` checks everything. Both do all the set-up.
+# A Linux machine without a GPU can have PyTorch's small CPU build:
+#   make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+export OMP_NUM_THREADS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check fast format requirements golden browser clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml
+	@echo "Setting up $(VENV) (some minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+browser: $(VENV)/.tested ## find or install a Chromium for the tests
+	@$(BIN)/python tests/ui/browser.py
+
+run: $(VENV)/.installed ## open the wizard in the browser
+	@$(BIN)/wizard app
+
+check: $(VENV)/.tested ## format, lint, types, layers, docs, fast tests (under two minutes)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --verbose | tail -n 4
+	@$(BIN)/cog --check -P README.md requirements.txt
+	@$(BIN)/python -m pytest -q -m "not slow and not browser"
+
+test: check browser ## everything: the fast checks, the browser walk, the real runs
+	@$(BIN)/python -m pytest -q -m browser
+	@$(BIN)/python -m pytest -q -m "slow and not browser"
+
+format: $(VENV)/.tested ## format the code and bring generated docs up to date
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/cog -P -r README.md requirements.txt
+
+clean: ## remove what the tools made
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache tests/artifacts dist

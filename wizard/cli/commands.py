@@ -1,0 +1,250 @@
+"""What each command does: read the options, call the engine, hand the result to `show`.
+
+Covers: one function per command. Does not cover: text layout (show.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from wizard import engine
+from wizard.cli import show
+from wizard.cli.doctor import findings
+from wizard.errors import DiskFull, NoWritePermission, OutputNotEmpty
+from wizard.nouns import (
+    Budget,
+    Ending,
+    Finished,
+    ModelProfile,
+    Needs,
+    Priority,
+    SupportLevel,
+    Tolerance,
+    Verdict,
+    Workload,
+)
+
+EXIT_OF = {Verdict.PASS: 0, Verdict.MISS: 3, Verdict.CANNOT_TELL: 4}
+REFUSED, OUR_BUG = 2, 1
+
+
+def app(options: argparse.Namespace) -> int:
+    """Open the web app and stay until interrupted."""
+    from wizard.ui.app import serve
+
+    serve(
+        engine,
+        host=options.host,
+        port=options.port,
+        hosted=options.hosted,
+        open_browser=not options.no_browser,
+    )
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """What works here; exit status 1 when something needed does not."""
+    found = findings()
+    show.doctor(found, engine.host(), as_json=options.json)
+    return 0 if all(one.works or one.optional for one in found) else OUR_BUG
+
+
+def samples(options: argparse.Namespace) -> int:
+    """The bundled models, or one of them."""
+    return _look_up(options, "sample", dict(engine.samples()), show.SAMPLE_COLUMNS)
+
+
+def devices(options: argparse.Namespace) -> int:
+    """The devices, or one of them."""
+    return _look_up(options, "device", dict(engine.devices()), show.DEVICE_COLUMNS)
+
+
+def strategies(options: argparse.Namespace) -> int:
+    """The techniques, or one of them with its settings."""
+    return _look_up(options, "strategy", dict(engine.strategies()), show.STRATEGY_COLUMNS)
+
+
+def rules(options: argparse.Namespace) -> int:
+    """The rules, or one of them with sources and examples."""
+    known = {rule.id: rule for rule in engine.rules()}
+    return _look_up(options, "rule", known, show.RULE_COLUMNS)
+
+
+def _look_up(
+    options: argparse.Namespace,
+    kind: str,
+    known: Mapping[str, object],
+    columns: tuple[show.Column, ...],
+) -> int:
+    if options.id is None:
+        show.table(kind, known, columns, as_json=options.json)
+        return 0
+    show.entry(engine.find(kind, options.id, known), as_json=options.json)
+    return 0
+
+
+def inspect(options: argparse.Namespace) -> int:
+    """The model's card; exit status 2 when the model is not for us."""
+    profile = engine.examine(engine.parse_ref(options.model), _workload(options))
+    show.profile(profile, as_json=options.json)
+    return REFUSED if profile.support.level is SupportLevel.NOT_HERE else 0
+
+
+def _workload(options: argparse.Namespace) -> Workload | None:
+    return Workload(tokens=options.tokens) if options.tokens is not None else None
+
+
+def plan(options: argparse.Namespace) -> int:
+    """The plan; exit status 2 when there is no candidate."""
+    made = engine.advise(*_asked(options))
+    show.plan(made, engine.command_for(made), as_json=options.json)
+    return 0 if made.candidates else REFUSED
+
+
+def _asked(options: argparse.Namespace) -> tuple[ModelProfile, Needs]:
+    engine.check_device(options.device)
+    profile = engine.examine(engine.parse_ref(options.model), _workload(options))
+    return profile, needs_of(options, profile)
+
+
+def needs_of(options: argparse.Namespace, profile: ModelProfile) -> Needs:
+    """The contract as typed."""
+    budgets = []
+    if options.latency_ms is not None:
+        budgets.append(
+            Budget(
+                quantity="latency",
+                at_most=options.latency_ms,
+                unit="ms",
+                percentile=options.percentile,
+            )
+        )
+    if options.size_mb is not None:
+        budgets.append(Budget(quantity="size", at_most=options.size_mb, unit="MB"))
+    if options.memory_mb is not None:
+        budgets.append(Budget(quantity="memory", at_most=options.memory_mb, unit="MB"))
+    return Needs(
+        device_id=options.device,
+        budgets=tuple(budgets),
+        tolerance=Tolerance(points=options.max_drop),
+        priority=Priority(options.priority),
+        minutes=options.minutes,
+        data=_data(options.data),
+        workload=profile.workload,
+        seed=options.seed,
+        only=options.only,
+    )
+
+
+def _data(typed: str) -> str:
+    """Paths are made absolute: the job's process may start elsewhere."""
+    if typed == "sample" or typed.startswith("hub:"):
+        return typed
+    return str(Path(typed).expanduser().absolute())
+
+
+def run(options: argparse.Namespace) -> int:
+    """The whole job, followed to its end; the bundle in `--out`."""
+    out = Path(options.out).expanduser().absolute()
+    _check_out(out)
+    job = engine.start(engine.advise(*_asked(options)), owner="command line")
+    last = _follow(job, quiet=options.quiet)
+    if last.ending is not Ending.FINISHED or last.overall is None:
+        return show.failed_job(job, last, as_json=options.json)
+    _deliver(Path(engine.pack(job).folder), out)
+    show.result(engine.result(job, out), as_json=options.json)
+    return EXIT_OF[last.overall]
+
+
+def _follow(job: str, *, quiet: bool) -> Finished:
+    progress = show.Progress(quiet=quiet)
+    try:
+        for event in engine.follow(job):
+            progress.tell(event)
+            if isinstance(event, Finished):
+                return event
+    except KeyboardInterrupt:
+        engine.cancel(job)
+        raise
+    raise AssertionError("follow ends with Finished")
+
+
+def _check_out(out: Path) -> None:
+    """Refuse before any work: a folder in use, or one we may not write."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputNotEmpty(path=str(out))
+    parent = out if out.exists() else out.parent
+    while not parent.exists():
+        parent = parent.parent
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise NoWritePermission(path=str(out)) from error
+
+
+def _deliver(bundle: Path, out: Path) -> None:
+    """Copy beside the target, then rename: `out` is whole or absent."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    needed = sum(f.stat().st_size for f in bundle.rglob("*") if f.is_file())
+    free = shutil.disk_usage(out.parent).free
+    if needed > free:
+        raise DiskFull(path=str(out), needed_mb=needed // 10**6 + 1, free_mb=free // 10**6)
+    temporary = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        shutil.copytree(bundle, temporary)
+        if out.exists():
+            out.rmdir()
+        temporary.rename(out)
+    except OSError as error:
+        free = shutil.disk_usage(out.parent).free
+        raise DiskFull(
+            path=str(out), needed_mb=needed // 10**6 + 1, free_mb=free // 10**6
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Re-open a bundle; with a receipt, judge the latency clause on the user's device."""
+    receipt = Path(options.receipt) if options.receipt else None
+    verified = engine.verify(Path(options.bundle), receipt)
+    show.verified(verified, as_json=options.json)
+    return EXIT_OF[verified.verdict] if verified.verdict is not None else 0
+
+
+def jobs(options: argparse.Namespace) -> int:
+    """The history; follow or cancel one job."""
+    if options.id is None:
+        show.jobs(engine.history(), as_json=options.json)
+        return 0
+    status = engine.status(options.id)
+    if options.cancel:
+        engine.cancel(options.id)
+        show.jobs((engine.status(options.id),), as_json=options.json)
+        return 0
+    last = _follow(status.id, quiet=options.quiet)
+    if last.ending is not Ending.FINISHED or last.overall is None:
+        return show.failed_job(status.id, last, as_json=options.json)
+    show.result(engine.result(status.id, None), as_json=options.json)
+    return EXIT_OF[last.overall]
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "app": app,
+    "doctor": doctor,
+    "samples": samples,
+    "devices": devices,
+    "strategies": strategies,
+    "rules": rules,
+    "inspect": inspect,
+    "plan": plan,
+    "run": run,
+    "verify": verify,
+    "jobs": jobs,
+}

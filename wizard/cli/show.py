@@ -1,0 +1,343 @@
+"""How results look in a terminal: short tables, verdict first, one object with --json.
+
+Covers: layout. Does not cover: what is shown; every value comes from the engine.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from wizard import engine
+from wizard.errors import Unexpected, WizardError
+from wizard.nouns import (
+    BestSoFar,
+    CandidateFailed,
+    Device,
+    Finished,
+    HostFacts,
+    JobStarted,
+    Json,
+    Measured,
+    ModelProfile,
+    Noted,
+    PhaseDone,
+    PhaseStarted,
+    Plan,
+    Quantity,
+    Rule,
+    RunEvent,
+    Sample,
+    jsonable,
+)
+
+if TYPE_CHECKING:
+    from wizard.bundle import Verified
+    from wizard.cli.doctor import Finding
+    from wizard.jobs import JobStatus
+
+Column: TypeAlias = tuple[str, Callable[..., str]]
+
+INSPECT_SCHEMA, PLAN_SCHEMA, ERROR_SCHEMA = "wizard.inspect/1", "wizard.plan/1", "wizard.error/1"
+
+
+def _sample_title(sample: Sample) -> str:
+    return sample.title
+
+
+def _device_name(device: Device) -> str:
+    return device.name
+
+
+def _rule_why(rule: Rule) -> str:
+    return rule.why
+
+
+SAMPLE_COLUMNS: tuple[Column, ...] = (
+    ("title", _sample_title),
+    ("task", lambda sample: sample.task.value),
+    ("score", lambda sample: f"{sample.baseline:.3f} {sample.metric}"),
+)
+DEVICE_COLUMNS: tuple[Column, ...] = (
+    ("device", _device_name),
+    ("group", lambda device: device.group),
+    ("what it is", lambda device: device.subtitle),
+)
+STRATEGY_COLUMNS: tuple[Column, ...] = (
+    ("technique", lambda strategy: strategy.title),
+    ("what it does", lambda strategy: strategy.summary),
+)
+RULE_COLUMNS: tuple[Column, ...] = (
+    ("effect", lambda rule: rule.effect.value),
+    ("why", _rule_why),
+)
+
+
+def say(text: str = "") -> None:
+    """One line on stdout."""
+    print(text)
+
+
+def emit(value: object) -> None:
+    """One JSON object on stdout."""
+    print(json.dumps(jsonable(value), ensure_ascii=False, indent=1))
+
+
+def table(
+    kind: str, known: Mapping[str, object], columns: Iterable[Column], *, as_json: bool
+) -> None:
+    """Names with a few columns each."""
+    if as_json:
+        emit({"schema": f"wizard.{kind}s/1", f"{kind}s": {k: _plain(v) for k, v in known.items()}})
+        return
+    shown = list(columns)
+    rows = [("id", *(title for title, _ in shown))]
+    rows += [(name, *(read(value) for _, read in shown)) for name, value in known.items()]
+    for line in aligned(rows):
+        say(line)
+
+
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows as text with aligned columns; the last column is never padded."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    return [
+        "  ".join((*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]))
+        for row in rows
+    ]
+
+
+def entry(value: object, *, as_json: bool) -> None:
+    """One entry in full."""
+    plain = _plain(value)
+    if as_json:
+        emit(plain)
+        return
+    for line in _lines(plain, 0):
+        say(line)
+
+
+def _plain(value: object) -> Json:
+    """A noun as JSON; a strategy as its declared facts (its functions have no JSON form)."""
+    describe = getattr(value, "describe", None)
+    return jsonable(describe() if describe else value)
+
+
+def _lines(value: Json, depth: int) -> Iterable[str]:
+    margin = "  " * depth
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if isinstance(item, Mapping | list) and item:
+                yield f"{margin}{key}:"
+                yield from _lines(item, depth + 1)
+            elif item not in (None, "", [], {}):
+                yield f"{margin}{key}: {item}"
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, Mapping | list):
+                yield from _lines(item, depth)
+                yield ""
+            else:
+                yield f"{margin}- {item}"
+    else:
+        yield f"{margin}{value}"
+
+
+def doctor(found: Iterable[Finding], host: HostFacts, *, as_json: bool) -> None:
+    """One line a finding, with the fix behind what does not work."""
+    if as_json:
+        emit({"schema": "wizard.doctor/1", "host": host, "findings": list(found)})
+        return
+    say(f"{host.cpu}, {host.usable_cores} cores, {host.system}")
+    for one in found:
+        mark = "ok  " if one.works else "note" if one.optional else "FIX "
+        fix = f"  ->  {one.fix}" if not one.works else ""
+        say(f"{mark}  {one.name}: {one.seen}{fix}")
+
+
+def profile(shown: ModelProfile, *, as_json: bool) -> None:
+    """The model card."""
+    if as_json:
+        emit({"schema": INSPECT_SCHEMA, "model": jsonable(shown), "host": engine.host()})
+        return
+    counts = shown.parameters
+    facts = [
+        ("model", f"{shown.title} ({shown.ref})"),
+        ("task", shown.task.value if shown.task else "none that we do"),
+        ("family", f"{shown.family} ({shown.architecture})"),
+        ("verdict", f"{shown.support.level.value}: {shown.support.because}"),
+        ("nearest", shown.support.nearest or ""),
+        ("licence", shown.licence or "not stated"),
+        ("files", f"{shown.weights_bytes / 1e6:.1f} MB of {shown.dtype} weights"),
+        (
+            "parameters",
+            f"{counts.total / 1e6:.2f} M: embedding {counts.embedding / 1e6:.2f}, "
+            f"linear {counts.linear / 1e6:.2f}, conv {counts.conv / 1e6:.2f}, "
+            f"other {counts.other / 1e6:.2f}",
+        ),
+        ("work", f"{shown.macs / 1e6:.1f} M multiply-adds per request ({_workload(shown)})"),
+        ("answers", f"{len(shown.labels)} labels" if shown.labels else ""),
+    ]
+    for line in aligned([(name, value) for name, value in facts if value]):
+        say(line)
+
+
+def _workload(shown: ModelProfile) -> str:
+    work = shown.workload
+    if work.tokens is not None:
+        return f"{work.tokens} tokens, batch {work.batch}"
+    return f"{work.image_size} x {work.image_size} pixels, batch {work.batch}"
+
+
+def _range(quantity: Quantity) -> str:
+    if quantity.low is None or quantity.high is None:
+        return f"{_number(quantity.value)} {quantity.unit}"
+    return f"{_number(quantity.low)} to {_number(quantity.high)} {quantity.unit}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def plan(made: Plan, command: str, *, as_json: bool) -> None:
+    """The contract, the candidates with ranges and reasons, and what was not chosen."""
+    if as_json:
+        emit({"schema": PLAN_SCHEMA, **_mapping(jsonable(made)), "command": command})
+        return
+    say(made.sentence)
+    for rank, candidate in enumerate(made.candidates, 1):
+        say()
+        say(f"{rank}. {candidate.title}  [{candidate.id}]")
+        cast = candidate.forecast
+        say(f"   size {_range(cast.size)}, latency {_range(cast.latency)} (estimated)")
+        say(f"   loses {_range(cast.drop)}; takes about {_number(cast.seconds.value)} s to try")
+        for reason in candidate.reasons:
+            say(f"   because {reason.sentence}")
+        for warning in candidate.warnings:
+            say(f"   mind    {warning.sentence}")
+    _not_chosen(made)
+    say()
+    say(command)
+
+
+def _not_chosen(made: Plan) -> None:
+    for title, refusals in (("Refused", made.refusals), ("Not chosen", made.also_considered)):
+        if refusals:
+            say(f"\n{title}:")
+        for refusal in refusals:
+            relax = f" {refusal.relax}" if refusal.relax else ""
+            say(f"   {refusal.what}: {refusal.because}{relax}")
+    if made.would_change:
+        say("\nThe choice would change:")
+    for change in made.would_change:
+        say(f"   {change.fact}: {change.then}")
+    if made.counter_offers:
+        say("\nAs it stands, this looks out of reach. What would do:")
+    for offer in made.counter_offers:
+        say(f"   {offer.sentence}")
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}
+
+
+class Progress:
+    """Events as lines on stderr, one a phase."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._titles: dict[str, str] = {}
+
+    def tell(self, event: RunEvent) -> None:
+        """Print what a person following along wants to know."""
+        if isinstance(event, JobStarted):
+            self._titles = {phase: title for phase, title, _ in event.phases}
+        line = self._line(event)
+        if line and not self._quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    def _line(self, event: RunEvent) -> str:
+        match event:
+            case PhaseStarted():
+                return f"... {self._titles.get(event.phase, event.phase)}"
+            case PhaseDone():
+                return f"    done in {event.seconds:.1f} s"
+            case Measured():
+                return (
+                    f"    {event.candidate_id}: {event.size_mb:.2f} MB, "
+                    f"{event.latency_ms:.2f} ms, score {event.score:.4f} ({event.label})"
+                )
+            case CandidateFailed():
+                return f"    {event.candidate_id} failed: {event.because}"
+            case BestSoFar():
+                return f"    best so far: {event.candidate_id} ({event.overall.value})"
+            case Noted():
+                return f"    note: {event.sentence}"
+        return ""
+
+
+def result(outcome: Mapping[str, Json], *, as_json: bool) -> None:
+    """Verdict first, then each clause with why and what next."""
+    if as_json:
+        emit(outcome)
+        return
+    verdict = _mapping(outcome["verdict"])
+    say(f"{verdict['overall']}  {verdict['headline']}")
+    clauses = verdict["clauses"]
+    assert isinstance(clauses, list)  # noqa: S101 - the shape of wizard.run/1
+    for clause in (_mapping(one) for one in clauses):
+        say(f"  {clause['verdict']:<11}  {clause['name']}: {clause['because']}")
+        if clause.get("next"):
+            say(f"               next: {clause['next']}")
+    if outcome.get("bundle"):
+        say(f"bundle: {outcome['bundle']}")
+
+
+def failed_job(job: str, last: Finished, *, as_json: bool) -> int:
+    """A job without a verdict: its sentence, and exit status 2 (1 when the fault is ours)."""
+    if as_json:
+        emit(_error(last.code or "failed", last.sentence, last.next))
+    else:
+        print(f"wizard: {last.sentence} {last.next}".rstrip(), file=sys.stderr)
+        print(f"(job {job})", file=sys.stderr)
+    return 1 if last.code == Unexpected.code else 2
+
+
+def refusal(error: WizardError, *, as_json: bool) -> int:
+    """One sentence on stderr, or the wizard.error/1 object; exit status 2 (1: our bug)."""
+    explained = engine.explain(error)
+    if as_json:
+        emit(_error(explained.code, explained.message, explained.next))
+    else:
+        print(f"wizard: {explained.message} {explained.next}".rstrip(), file=sys.stderr)
+    return 1 if isinstance(error, Unexpected) else 2
+
+
+def _error(code: str, message: str, next_step: str) -> Json:
+    return {"schema": ERROR_SCHEMA, "code": code, "message": message, "next": next_step}
+
+
+def verified(found: Verified, *, as_json: bool) -> None:
+    """What a bundle was found to be."""
+    if as_json:
+        emit({"schema": "wizard.verify/1", **_mapping(jsonable(found))})
+        return
+    say(f"{found.label}: {len(found.files)} files, every hash matches")
+    for sentence in found.sentences:
+        say(f"  {sentence}")
+
+
+def jobs(listed: Iterable[JobStatus], *, as_json: bool) -> None:
+    """The history, newest first."""
+    shown = list(listed)
+    if as_json:
+        emit({"schema": "wizard.jobs/1", "jobs": jsonable(shown)})
+        return
+    if not shown:
+        say("No jobs yet.")
+        return
+    rows = [("id", "state", "model", "device", "result")]
+    rows += [(one.id, one.state.value, one.model, one.device, one.sentence) for one in shown]
+    for line in aligned(rows):
+        say(line)
