@@ -191,9 +191,8 @@ def _deliver(bundle: Path, out: Path) -> None:
     """Copy beside the target, then rename: `out` is whole or absent."""
     out.parent.mkdir(parents=True, exist_ok=True)
     needed = sum(f.stat().st_size for f in bundle.rglob("*") if f.is_file())
-    free = shutil.disk_usage(out.parent).free
-    if needed > free:
-        raise DiskFull(path=str(out), needed_mb=needed // 10**6 + 1, free_mb=free // 10**6)
+    if needed > shutil.disk_usage(out.parent).free:
+        raise _full(out, needed)
     temporary = out.with_name(f".{out.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -202,12 +201,14 @@ def _deliver(bundle: Path, out: Path) -> None:
             out.rmdir()
         temporary.rename(out)
     except OSError as error:
-        free = shutil.disk_usage(out.parent).free
-        raise DiskFull(
-            path=str(out), needed_mb=needed // 10**6 + 1, free_mb=free // 10**6
-        ) from error
+        raise _full(out, needed) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _full(out: Path, needed: int) -> DiskFull:
+    free = shutil.disk_usage(out.parent).free
+    return DiskFull(path=str(out), needed_mb=needed // 10**6 + 1, free_mb=free // 10**6)
 
 
 def verify(options: argparse.Namespace) -> int:

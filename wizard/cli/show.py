@@ -161,7 +161,6 @@ def profile(shown: ModelProfile, *, as_json: bool) -> None:
     if as_json:
         emit({"schema": INSPECT_SCHEMA, "model": jsonable(shown), "host": engine.host()})
         return
-    counts = shown.parameters
     facts = [
         ("model", f"{shown.title} ({shown.ref})"),
         ("task", shown.task.value if shown.task else "none that we do"),
@@ -170,17 +169,19 @@ def profile(shown: ModelProfile, *, as_json: bool) -> None:
         ("nearest", shown.support.nearest or ""),
         ("licence", shown.licence or "not stated"),
         ("files", f"{shown.weights_bytes / 1e6:.1f} MB of {shown.dtype} weights"),
-        (
-            "parameters",
-            f"{counts.total / 1e6:.2f} M: embedding {counts.embedding / 1e6:.2f}, "
-            f"linear {counts.linear / 1e6:.2f}, conv {counts.conv / 1e6:.2f}, "
-            f"other {counts.other / 1e6:.2f}",
-        ),
+        ("parameters", _parameters(shown)),
         ("work", f"{shown.macs / 1e6:.1f} M multiply-adds per request ({_workload(shown)})"),
         ("answers", f"{len(shown.labels)} labels" if shown.labels else ""),
     ]
     for line in aligned([(name, value) for name, value in facts if value]):
         say(line)
+
+
+def _parameters(shown: ModelProfile) -> str:
+    counts = shown.parameters
+    kinds = ("embedding", "linear", "conv", "other")
+    parts = ", ".join(f"{kind} {getattr(counts, kind) / 1e6:.2f}" for kind in kinds)
+    return f"{counts.total / 1e6:.2f} M: {parts}"
 
 
 def _workload(shown: ModelProfile) -> str:
