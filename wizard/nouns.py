@@ -296,6 +296,49 @@ class Settings:
     """The base of every strategy's settings: a frozen dataclass with JSON-friendly fields."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A model family, read from presets/families/<id>.toml.
+
+    `model_types` are config.json's `model_type` values; `shape` is "encoder", "cnn", "vision
+    transformer", "decoder" or "encoder-decoder"; `tested` names what it was tested with.
+    """
+
+    id: str
+    model_types: tuple[str, ...]
+    shape: str
+    tasks: tuple[str, ...] = ()
+    tested: tuple[str, ...] = ()
+    supported: bool = True
+    because: str = ""
+    nearest: str | None = None
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A bundled model, read from assets/samples/<name>/sample.toml."""
+
+    name: str
+    title: str
+    sentence: str
+    task: Task
+    metric: str
+    baseline: float
+    folder: Path
+    workload: Workload
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A failure in words: what happened and why, and what to do next."""
+
+    code: str
+    message: str
+    next: str
+
+
 class Effect(StrEnum):
     """What a rule does. Order of precedence: refuse, avoid, warn, propose."""
 

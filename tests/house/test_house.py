@@ -133,4 +133,3 @@ def test_rooms_stay_small(capsys):
         print("\nlargest: " + ", ".join(f"{p.relative_to(ROOT)} {n}" for n, p in sizes[:10]))
 
     assert sizes[0][0] <= 900
-

@@ -1,0 +1,13 @@
+"""The rows: read, checked, sampled, split for calibration and test, turned into model inputs.
+
+Covers: bundled rows, CSV / TSV / JSON lines, folders and ZIPs of images (folder = label), pasted
+lines; `prepare` (rows -> one .npz of model inputs) and `load_feeds` (reading it back).
+Does not cover: what a model answers to them (measure).
+"""
+
+from wizard.examples.feeds import Feeds, load_feeds
+from wizard.examples.prepare import prepare
+from wizard.examples.reading import Rows, read
+from wizard.nouns import ExampleSet
+
+__all__ = ["ExampleSet", "Feeds", "Rows", "load_feeds", "prepare", "read"]

@@ -1,0 +1,22 @@
+"""What came to the door: a model's name -> its card; the machine -> its facts. No weights.
+
+Covers: resolving a name (sample, folder, Hub id with revision), the card from config and file
+list, weights checked without being loaded, the machine we run on.
+Does not cover: what to do with the model (advise), its data (examples).
+"""
+
+from wizard.intake.card import cached, examine
+from wizard.intake.machine import host_facts, this_machine
+from wizard.intake.source import folder_of, parse_ref, resolve
+from wizard.intake.weights import check_weights
+
+__all__ = [
+    "cached",
+    "check_weights",
+    "examine",
+    "folder_of",
+    "host_facts",
+    "parse_ref",
+    "resolve",
+    "this_machine",
+]

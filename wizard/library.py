@@ -1,0 +1,249 @@
+"""Reads presets/ and assets/ into typed records; the only one who knows those paths.
+
+Covers: rules, devices, families, failures, the rates of this machine, the sample models; "did you
+mean" for any name. A misspelt key stops the house at start-up (PresetBroken).
+Does not cover: whether a rule fires (advise), whether its steps exist (advise, at start-up).
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from wizard.errors import PresetBroken, Unexpected, UnknownName, WizardError
+from wizard.nouns import Device, Explained, Family, Rule, Sample
+
+Found = TypeVar("Found")
+Record = TypeVar("Record")
+
+ISA_FLAGS = frozenset(
+    (
+        "sse4_2", "avx", "avx2", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16",
+        "amx_int8", "amx_bf16", "neon", "fp16", "dotprod", "i8mm", "sve", "bf16", "wasm_simd",
+        "wasm_relaxed_simd", "shader_f16",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineRate:
+    """Floating-point or 8-bit operations per cycle and core that an instruction set gives."""
+
+    isa: str
+    fp32_per_cycle: float
+    int8_per_cycle: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineRates:
+    """How the rates of this machine follow from its instructions; the first matching row wins."""
+
+    gigahertz: float
+    bandwidth_gbs: float
+    overhead_us_per_op: float
+    memory_share: float
+    rates: tuple[MachineRate, ...]
+    abilities: Mapping[str, Mapping[str, Mapping[str, str]]]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One failure in words; {names} are filled from the error's facts."""
+
+    sentence: str
+    cause: str
+    next: str
+
+
+def _place(name: str) -> Path:
+    """Beside the package in a checkout, inside it in an installed wheel."""
+    package = Path(__file__).resolve().parent
+    beside = package.parent / name
+    return beside if beside.is_dir() else package / f"_{name}"
+
+
+def presets_folder() -> Path:
+    """Where the expert knowledge lies."""
+    return _place("presets")
+
+
+def assets_folder() -> Path:
+    """Where styles, pictures and sample models lie."""
+    return _place("assets")
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PresetBroken(file=path.name, because=str(error)) from error
+
+
+def _typed(kind: type[Record], values: Mapping[str, Any], path: Path) -> Record:
+    """Values as a record; a misspelt or missing key is named, with what was probably meant."""
+    from dataclasses import fields
+
+    from pydantic import TypeAdapter, ValidationError
+
+    known = [f.name for f in fields(cast("type[Any]", kind))]
+    for key in values:
+        if key not in known:
+            near = closest(key, known)
+            hint = f"; did you mean '{near}'?" if near else ""
+            raise PresetBroken(file=path.name, because=f"unknown key '{key}'{hint}")
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PresetBroken(file=path.name, because=f"{where}: {first['msg']}") from error
+
+
+def _files(folder: str) -> list[Path]:
+    return sorted((presets_folder() / folder).glob("*.toml"))
+
+
+@lru_cache(maxsize=1)
+def rules() -> tuple[Rule, ...]:
+    """Every rule, by file name. The file's name is the rule's id."""
+    return tuple(read_rule(path) for path in _files("rules"))
+
+
+def read_rule(path: Path) -> Rule:
+    """One rule file. Raises PresetBroken with what is wrong in it."""
+    values = _toml(path)
+    values["id"] = path.stem
+    values["reviewed"] = str(values.get("reviewed", ""))
+    for key in ("when", "settings", "expect"):
+        values.setdefault(key, {})
+    values.setdefault("steps", [])
+    return _typed(Rule, values, path)
+
+
+@lru_cache(maxsize=1)
+def devices() -> Mapping[str, Device]:
+    """Every device but this machine, in the order in which people look for them."""
+    found = [read_device(path) for path in _files("devices") if path.stem != "this-machine"]
+    return {device.id: device for device in sorted(found, key=_device_order)}
+
+
+def _device_order(device: Device) -> tuple[int, str]:
+    groups = (
+        "This machine",
+        "Laptop or PC",
+        "Phone or tablet",
+        "Browser",
+        "Small board",
+        "Cloud server",
+        "Microcontroller",
+    )
+    return (groups.index(device.group), device.name)
+
+
+def read_device(path: Path) -> Device:
+    """One device file. Raises PresetBroken with what is wrong in it."""
+    values = _toml(path)
+    values["id"] = path.stem
+    values.setdefault("abilities", {})
+    values.setdefault("max_file_bytes", None)
+    values.setdefault("fp16_gops", None)
+    values.setdefault("int8_gops", None)
+    for ability in values["abilities"].values():
+        ability["read_on"] = str(ability.get("read_on", ""))
+    device = _typed(Device, values, path)
+    strange = device.isa - ISA_FLAGS
+    if strange:
+        flag = sorted(strange)[0]
+        near = closest(flag, ISA_FLAGS)
+        hint = f"; did you mean '{near}'?" if near else ""
+        raise PresetBroken(file=path.name, because=f"unknown isa flag '{flag}'{hint}")
+    return device
+
+
+@lru_cache(maxsize=1)
+def machine_rates() -> MachineRates:
+    """How to compute the rates of the machine we run on."""
+    path = presets_folder() / "devices" / "this-machine.toml"
+    return _typed(MachineRates, _toml(path), path)
+
+
+@lru_cache(maxsize=1)
+def families() -> Mapping[str, Family]:
+    """Every model family we know something about."""
+    return {path.stem: read_family(path) for path in _files("families")}
+
+
+def read_family(path: Path) -> Family:
+    """One family file. Raises PresetBroken with what is wrong in it."""
+    return _typed(Family, {"id": path.stem, **_toml(path)}, path)
+
+
+@lru_cache(maxsize=1)
+def samples() -> Mapping[str, Sample]:
+    """The bundled models, by folder name; `intents` first because it makes the best tour."""
+    paths = sorted((assets_folder() / "samples").glob("*/sample.toml"))
+    found = {path.parent.name: _sample(path) for path in paths}
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "intents", item[0])))
+
+
+def _sample(path: Path) -> Sample:
+    values = _toml(path)
+    values.pop("expect", None)
+    return _typed(Sample, {**values, "name": path.parent.name, "folder": path.parent}, path)
+
+
+@lru_cache(maxsize=1)
+def failures() -> Mapping[str, Failure]:
+    """Every failure in words, by code."""
+    path = presets_folder() / "failures.toml"
+    return {code: _typed(Failure, entry, path) for code, entry in _toml(path).items()}
+
+
+def explain(error: Exception) -> Explained:
+    """What happened and why, and what to do next, fit to be read by the user.
+
+    An exception that is not a WizardError is a mistake of ours and is called one.
+    """
+    known = error if isinstance(error, WizardError) else _mistake(error)
+    entry = failures()[known.code]
+    facts = {name: str(fact) for name, fact in known.facts.items()}
+    try:
+        return Explained(
+            code=known.code,
+            message=entry.sentence.format_map(facts).strip(),
+            next=entry.next.format_map(facts).strip(),
+        )
+    except KeyError as missing:
+        because = f"{known.code} wants the fact {missing}"
+        raise PresetBroken(file="failures.toml", because=because) from missing
+
+
+def _mistake(error: Exception) -> Unexpected:
+    return Unexpected(because=f"{type(error).__name__}: {error}".split("\n", 1)[0][:200])
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant, if one is near."""
+    options = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), options, n=1, cutoff=0.55)
+    return options[near[0]] if near else None
+
+
+def find(kind: str, name: str, known: Mapping[str, Found]) -> Found:
+    """The entry of that name. Raises UnknownName, with what was probably meant."""
+    if name in known:
+        return known[name]
+    near = closest(name, known)
+    raise UnknownName(
+        kind=kind,
+        name=name,
+        suggestion=f"Did you mean {near}?" if near else "",
+        known=", ".join(known),
+    )
