@@ -1,0 +1,372 @@
+"""Reading, rewriting and writing ONNX graphs: what several techniques need.
+
+Covers: load and save, stored weights and who uses them, Gemm -> MatMul + Add, Transpose of a
+stored weight folded, dead parts dropped, a session for checking. All rewrites are exact.
+Does not cover: any change of numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard.errors import PromiseBroken
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    import onnxruntime
+
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+# Protobuf stops at 2 GB; the exporters' own advice is to leave room for the graph.
+EXTERNAL_ABOVE = 1_500_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """Bytes of stored float32 weights by the kind of node that uses them, each counted once.
+
+    `rows` and `columns` sum over the matrices: what scales per row or per column cost.
+    """
+
+    matmul: int = 0
+    embedding: int = 0
+    conv: int = 0
+    other: int = 0
+    matrices: int = 0
+    columns: int = 0
+    tables: int = 0
+    rows: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.matmul + self.embedding + self.conv + self.other
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the libraries' chatter (prints, logs, their own deprecations) away from the user.
+
+    The quantizers call logging.basicConfig on import and warn on every run; none of it is about
+    the user's model.
+    """
+    root = logging.getLogger()
+    placeholder = logging.NullHandler()  # keeps logging.basicConfig from adding one of its own
+    root.addHandler(placeholder)
+    before = root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+        root.removeHandler(placeholder)
+
+
+def load(path: Path) -> onnx.ModelProto:
+    """The model with its external data, if any, in memory."""
+    import onnx
+
+    with quiet():
+        return onnx.load(str(path))
+
+
+def save(model: onnx.ModelProto, path: Path) -> Path:
+    """Write `model` to `path` (and `path`.data above 1.5 GB), without names of our machine.
+
+    The .onnx file gets its name last, so its presence means it is complete.
+    """
+    import onnx
+
+    strip(model)
+    temporary = path.with_suffix(".tmp")
+    beside = path.with_name(path.name + ".data")
+    beside.unlink(missing_ok=True)
+    if model.ByteSize() > EXTERNAL_ABOVE:
+        onnx.save(model, str(temporary), save_as_external_data=True, location=beside.name)
+    else:
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
+    return temporary.replace(path)
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Drop stack traces, doc strings and intermediate shapes: they hold paths of our machine."""
+    del model.metadata_props[:]
+    model.doc_string = ""
+    graph = model.graph
+    graph.doc_string = ""
+    del graph.metadata_props[:]
+    del graph.value_info[:]
+    for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
+        part.doc_string = ""
+        del part.metadata_props[:]
+
+
+def stored(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
+    """Initializers by name."""
+    return {one.name: one for one in model.graph.initializer}
+
+
+def users(model: onnx.ModelProto) -> Counter[str]:
+    """How many inputs (and graph outputs) read each value."""
+    counted = Counter(name for node in model.graph.node for name in node.input if name)
+    counted.update(output.name for output in model.graph.output)
+    return counted
+
+
+def operators(model: onnx.ModelProto) -> Counter[str]:
+    """How many nodes of each type."""
+    return Counter(node.op_type for node in model.graph.node)
+
+
+def is_float_matrix(tensor: onnx.TensorProto | None) -> bool:
+    """A stored two-dimensional float32 weight."""
+    return tensor is not None and tensor.data_type == 1 and len(tensor.dims) == 2
+
+
+def weight_matmuls(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """MatMul nodes whose second input is a stored float matrix."""
+    known = stored(model)
+    nodes = (node for node in model.graph.node if node.op_type == "MatMul")
+    return [node for node in nodes if is_float_matrix(known.get(node.input[1]))]
+
+
+def embeddings(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Gather nodes on axis 0 whose table is a stored float matrix."""
+    known = stored(model)
+    nodes = (node for node in model.graph.node if node.op_type == "Gather")
+    return [
+        node
+        for node in nodes
+        if is_float_matrix(known.get(node.input[0])) and attribute(node, "axis", 0) == 0
+    ]
+
+
+def weight_convs(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Conv nodes whose weight is stored in float32."""
+    known = stored(model)
+    nodes = (node for node in model.graph.node if node.op_type == "Conv")
+    return [
+        node for node in nodes if node.input[1] in known and known[node.input[1]].data_type == 1
+    ]
+
+
+def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
+    """An attribute's value, or the operator's default."""
+    from onnx.helper import get_attribute_value
+
+    return next((get_attribute_value(a) for a in node.attribute if a.name == name), default)
+
+
+def footprint(model: onnx.ModelProto) -> Footprint:
+    """Where the bytes of the stored float32 weights are, Gemm counted as MatMul."""
+    known = stored(model)
+    gemms = [n.input[1] for n in model.graph.node if n.op_type == "Gemm" and n.input[1] in known]
+    tables = {node.input[0] for node in embeddings(model)}
+    matrices = {node.input[1] for node in weight_matmuls(model)} | set(gemms)
+    matrices -= tables
+    convs = {node.input[1] for node in weight_convs(model)}
+    sizes = {name: 4 * _count(one.dims) for name, one in known.items() if one.data_type == 1}
+    named = matrices | tables | convs
+    return Footprint(
+        matmul=sum(sizes[name] for name in matrices if name in sizes),
+        embedding=sum(sizes[name] for name in tables),
+        conv=sum(sizes[name] for name in convs),
+        other=sum(size for name, size in sizes.items() if name not in named),
+        matrices=len(matrices),
+        columns=sum(max(known[name].dims) for name in matrices),
+        tables=len(tables),
+        rows=sum(known[name].dims[0] for name in tables),
+    )
+
+
+def _count(dims: Sequence[int]) -> int:
+    total = 1
+    for one in dims:
+        total *= one
+    return total
+
+
+def gemm_to_matmul(model: onnx.ModelProto) -> int:
+    """Rewrite Gemm with a stored weight as MatMul + Add; returns how many.
+
+    The n-bit and dynamic quantizers look at MatMul only, and skip Gemm without a word.
+    alpha and beta other than 1 are folded into the stored numbers when those are stored.
+    """
+    from onnx import numpy_helper
+
+    known = stored(model)
+    nodes: list[onnx.NodeProto] = []
+    rewritten = 0
+    for node in model.graph.node:
+        if not _rewritable(node, known):
+            nodes.append(node)
+            continue
+        weight = numpy_helper.to_array(known[node.input[1]])
+        if attribute(node, "transB", 0):
+            weight = weight.T
+        name = f"{node.name or node.output[0]}_weight"
+        model.graph.initializer.append(numpy_helper.from_array(weight.copy(), name))
+        nodes.extend(_matmul_add(node, name))
+        rewritten += 1
+    _replace_nodes(model, nodes)
+    if rewritten:
+        drop_unused(model)
+    return rewritten
+
+
+def _rewritable(node: onnx.NodeProto, known: Mapping[str, onnx.TensorProto]) -> bool:
+    return (
+        node.op_type == "Gemm"
+        and is_float_matrix(known.get(node.input[1]))
+        and not attribute(node, "transA", 0)
+        and attribute(node, "alpha", 1.0) == attribute(node, "beta", 1.0) == 1.0
+    )
+
+
+def _matmul_add(node: onnx.NodeProto, weight: str) -> list[onnx.NodeProto]:
+    from onnx.helper import make_node
+
+    name = node.name or node.output[0]
+    biased = len(node.input) > 2 and bool(node.input[2])
+    product = f"{node.output[0]}_product" if biased else node.output[0]
+    nodes = [make_node("MatMul", [node.input[0], weight], [product], name=f"{name}_matmul")]
+    if biased:
+        nodes.append(make_node("Add", [product, node.input[2]], [node.output[0]], name=name))
+    return nodes
+
+
+def fold_transposed_weights(model: onnx.ModelProto) -> int:
+    """Store Transpose(weight) as the weight itself, so that quantizers see it; returns how many.
+
+    A weight that others read too (tied embeddings) stays as it is: folding would store it twice.
+    """
+    from onnx import numpy_helper
+
+    known, counted = stored(model), users(model)
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        source = known.get(node.input[0]) if node.op_type == "Transpose" else None
+        if source is None or counted[source.name] > 1:
+            nodes.append(node)
+            continue
+        order = attribute(node, "perm", list(reversed(range(len(source.dims)))))
+        turned = numpy_helper.to_array(source).transpose(order).copy()
+        model.graph.initializer.append(numpy_helper.from_array(turned, node.output[0]))
+    folded = len(model.graph.node) - len(nodes)
+    _replace_nodes(model, nodes)
+    if folded:
+        drop_unused(model)
+    return folded
+
+
+def drop_unused(model: onnx.ModelProto) -> int:
+    """Remove nodes and stored values that no output depends on; returns how many."""
+    graph = model.graph
+    needed = {output.name for output in graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+            needed.update(_read_in_subgraphs(node))
+    dropped = len(graph.node) - len(kept)
+    _replace_nodes(model, list(reversed(kept)))
+    values = [one for one in graph.initializer if one.name in needed]
+    dropped += len(graph.initializer) - len(values)
+    del graph.initializer[:]
+    graph.initializer.extend(values)
+    return dropped
+
+
+def _read_in_subgraphs(node: onnx.NodeProto) -> set[str]:
+    graphs = [a.g for a in node.attribute if a.HasField("g")]
+    inner = [one for graph in graphs for one in graph.node]
+    names = {name for one in inner for name in one.input}
+    outputs = {output.name for graph in graphs for output in graph.output}
+    return names.union(outputs, *(_read_in_subgraphs(one) for one in inner))
+
+
+def _replace_nodes(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> None:
+    copies = [_copy(node) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+
+
+def _copy(node: onnx.NodeProto) -> onnx.NodeProto:
+    import onnx
+
+    twin = onnx.NodeProto()
+    twin.CopyFrom(node)
+    return twin
+
+
+def replace_nodes(model: onnx.ModelProto, swaps: Mapping[str, Sequence[onnx.NodeProto]]) -> None:
+    """Put other nodes where the node with that first output stands; order is kept."""
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        nodes.extend(swaps.get(node.output[0], [node]))
+    _replace_nodes(model, nodes)
+
+
+def contrib(model: onnx.ModelProto) -> None:
+    """Declare ONNX Runtime's own operators, which the n-bit kernels are."""
+    from onnx.helper import make_opsetid
+
+    if all(one.domain != "com.microsoft" for one in model.opset_import):
+        model.opset_import.append(make_opsetid("com.microsoft", 1))
+
+
+def session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU, default optimizations, quiet."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def must_load(path: Path, strategy: str) -> None:
+    """Raises PromiseBroken when ONNX Runtime cannot open the file."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    failures = (state.Fail, state.InvalidGraph, state.InvalidArgument, state.InvalidProtobuf,
+                state.NotImplemented, state.RuntimeException)  # fmt: skip
+    try:
+        session(path)
+    except failures as error:
+        found = str(error).splitlines()[0][:200]
+        raise PromiseBroken(
+            strategy=strategy, promised="a file that ONNX Runtime opens", found=found
+        ) from error
+
+
+def must_weigh(after_bytes: int, predicted: float, strategy: str) -> None:
+    """Raises PromiseBroken when the file is more than a tenth above the arithmetic.
+
+    32 kB are allowed for the graph itself: scales, names, nodes of very small models.
+    """
+    limit = 1.1 * predicted + 32_768
+    if after_bytes > limit:
+        raise PromiseBroken(
+            strategy=strategy,
+            promised=f"at most {limit / 1e6:.2f} MB",
+            found=f"{after_bytes / 1e6:.2f} MB",
+        )
+
+
+def must_hold(count: int, what: str, strategy: str) -> None:
+    """Raises PromiseBroken when the file holds none of what the technique makes."""
+    if count == 0:
+        raise PromiseBroken(strategy=strategy, promised=f"at least one {what}", found="none")

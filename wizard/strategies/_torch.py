@@ -1,0 +1,238 @@
+"""The only place that imports torch and transformers: load, export, compare.
+
+Covers: loading a checkpoint safely (safetensors, no code of the repository), one wrapper for all
+three tasks, torch.onnx.export (dynamo), agreement at two shapes the exporter never saw.
+Does not cover: caching and where files go (to_onnx.py).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard.errors import ExportFailed, NotSupported, UnknownArchitecture
+from wizard.nouns import Task
+from wizard.strategies import _graph
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+    import torch
+
+AUTO_CLASSES = {
+    Task.TEXT_CLASSIFICATION: "AutoModelForSequenceClassification",
+    Task.IMAGE_CLASSIFICATION: "AutoModelForImageClassification",
+    Task.FEATURE_EXTRACTION: "AutoModel",
+}
+OUTPUTS = {Task.FEATURE_EXTRACTION: "last_hidden_state"}
+# The exporter treats 0 and 1 as constants, so the example batch is 2 (engine facts, part 2).
+EXAMPLE_BATCH, EXAMPLE_TOKENS = 2, 16
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+LONGEST_REASON = 200  # characters of an exporter's message worth showing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """The largest absolute difference to PyTorch over `shapes` of the first input."""
+
+    largest_difference: float
+    shapes: tuple[tuple[int, ...], ...]
+
+
+def checked_export(
+    folder: Path,
+    task: Task,
+    path: Path,
+    *,
+    opset: int,
+    image_size: int | None,
+    report: Callable[[float, str], None],
+) -> Parity:
+    """Export the checkpoint in `folder` to `path` and compare the answers.
+
+    Raises ExportFailed, UnknownArchitecture or NotSupported. Not safe twice at once in one
+    process: the exporter is not.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    with _graph.quiet():
+        report(0.05, "loading PyTorch")
+        model = _load(folder, task)
+        names = _input_names(model)
+        feeds = _Feeds(model, names, _side(folder, image_size))
+        report(0.2, "reading the computation")
+        output = OUTPUTS.get(task, "logits")
+        _graph.save(_export(_wrapped(model, names, output), names, output, feeds, opset), path)
+        report(0.8, "comparing the answers")
+        return _compare(model, output, names, feeds, path)
+
+
+def _load(folder: Path, task: Task) -> Any:
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model, found = getattr(transformers, AUTO_CLASSES[task]).from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype="float32",
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        if "does not recognize this architecture" in str(error):
+            raise UnknownArchitecture(architecture=_architecture(folder)) from error
+        raise ExportFailed(model=folder.name, because=_reason(error)) from error
+    missing = sorted(name for name in found["missing_keys"] if "pooler" not in name)
+    if missing:  # transformers would fill them with random numbers and only warn
+        because = f"its files lack {len(missing)} weights, {missing[0]} among them"
+        raise ExportFailed(model=folder.name, because=because)
+    if hasattr(model.config, "use_cache"):
+        model.config.use_cache = False
+    return model.eval().requires_grad_(False)
+
+
+def _architecture(folder: Path) -> str:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return str((config.get("architectures") or [config.get("model_type")])[0])
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, first line, without colour codes: the rest is pages of text."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = ANSI.sub("", str(error)).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:LONGEST_REASON]
+
+
+def _input_names(model: Any) -> tuple[str, ...]:
+    """What the model is fed with, in the Hub's usual order."""
+    accepted = inspect.signature(model.forward).parameters
+    if model.main_input_name == "pixel_values":
+        return ("pixel_values",)
+    if model.main_input_name != "input_ids":
+        because = f"it is fed with {model.main_input_name}, which is neither text nor pictures"
+        raise NotSupported(strategy="Translate to ONNX", because=because)
+    names = ["input_ids"]
+    names += ["attention_mask"] if "attention_mask" in accepted else []
+    # RoBERTa's forward takes token types but has a single one: its tokenizer gives none.
+    typed = (getattr(model.config, "type_vocab_size", 0) or 0) > 1
+    names += ["token_type_ids"] if "token_type_ids" in accepted and typed else []
+    return tuple(names)
+
+
+def _side(folder: Path, image_size: int | None) -> tuple[int, int]:
+    """Height and width of a prepared picture, as the image processor's file says."""
+    path = folder / "preprocessor_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for key in ("crop_size", "size") if settings.get("do_center_crop") else ("size",):
+        size = settings.get(key)
+        if isinstance(size, int):
+            return size, size
+        if isinstance(size, dict) and "height" in size:
+            return int(size["height"]), int(size["width"])
+        if isinstance(size, dict) and "shortest_edge" in size:
+            return int(size["shortest_edge"]), int(size["shortest_edge"])
+    return image_size or 224, image_size or 224
+
+
+class _Feeds:
+    """Random inputs of any shape, the same ones every time."""
+
+    def __init__(self, model: Any, names: tuple[str, ...], side: tuple[int, int]) -> None:
+        self._names, self._side = names, side
+        config = model.config.get_text_config() if "input_ids" in names else model.config
+        self._vocabulary = getattr(config, "vocab_size", 2)
+        self._channels = getattr(config, "num_channels", 3)
+        positions = getattr(config, "max_position_embeddings", None)
+        # RoBERTa counts positions from the padding id, so two of them are not usable.
+        self._longest = (
+            max(4, positions - 2) if isinstance(positions, int) and positions > 0 else 64
+        )
+
+    def of(self, batch: int, tokens: int) -> dict[str, np.ndarray[Any, Any]]:
+        import numpy as np
+
+        random = np.random.default_rng(0)
+        if "pixel_values" in self._names:
+            shape = (batch, self._channels, *self._side)
+            return {"pixel_values": random.standard_normal(shape, np.float32)}
+        tokens = min(tokens, self._longest)
+        mask = np.ones((batch, tokens), np.int64)
+        mask[1:, tokens - tokens // 3 :] = 0  # rows of unequal length, as real batches have
+        given = {
+            "input_ids": random.integers(self._vocabulary // 10, self._vocabulary, mask.shape),
+            "attention_mask": mask,
+            "token_type_ids": np.zeros_like(mask),
+        }
+        return {name: given[name] for name in self._names}
+
+
+def _wrapped(model: Any, names: tuple[str, ...], output: str) -> torch.nn.Module:
+    """A module with positional inputs and one output; what feeds other outputs is left behind."""
+    import torch
+
+    class OneOutput(torch.nn.Module):  # type: ignore[misc] # torch is imported where it is used
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *values: torch.Tensor) -> torch.Tensor:
+            return _answer(self.model, dict(zip(names, values, strict=True)), output)
+
+    return OneOutput().eval()
+
+
+def _answer(model: Any, inputs: dict[str, Any], output: str) -> Any:
+    return getattr(model(**inputs, return_dict=True), output)
+
+
+def _export(
+    module: torch.nn.Module, names: tuple[str, ...], output: str, feeds: _Feeds, opset: int
+) -> onnx.ModelProto:
+    import torch
+
+    free = {0: "batch"} if names == ("pixel_values",) else {0: "batch", 1: "sequence"}
+    example = feeds.of(EXAMPLE_BATCH, EXAMPLE_TOKENS)
+    try:
+        program = torch.onnx.export(
+            module,
+            tuple(torch.from_numpy(example[name]) for name in names),
+            dynamo=True,
+            verbose=False,
+            opset_version=opset,
+            input_names=list(names),
+            output_names=[output],
+            dynamic_shapes={"values": tuple(free for _ in names)},
+        )
+    except torch.onnx.OnnxExporterError as error:
+        raise ExportFailed(model=type(module).__name__, because=_reason(error)) from error
+    model = program.model_proto
+    _graph.fold_transposed_weights(model)
+    _graph.drop_unused(model)
+    return model
+
+
+def _compare(model: Any, output: str, names: tuple[str, ...], feeds: _Feeds, path: Path) -> Parity:
+    """Run both at two shapes that the exporter did not see."""
+    import numpy as np
+    import torch
+
+    session = _graph.session(path)
+    largest, shapes = 0.0, []
+    for batch, tokens in ((1, 7), (3, 33)):
+        given = feeds.of(batch, tokens)
+        with torch.no_grad():
+            inputs = {name: torch.from_numpy(given[name]) for name in names}
+            expected = _answer(model, inputs, output).numpy()
+        found = session.run(None, given)[0]
+        difference = np.abs(found - expected).max() if found.shape == expected.shape else np.inf
+        largest = max(largest, float(np.nan_to_num(difference, nan=np.inf)))
+        shapes.append(tuple(given[names[0]].shape))
+    return Parity(largest_difference=largest, shapes=tuple(shapes))

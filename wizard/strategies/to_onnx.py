@@ -1,0 +1,179 @@
+"""Translates a transformers checkpoint to ONNX and proves that both answer the same.
+
+Covers: text classification, image classification and embeddings; dynamic batch and sequence;
+agreement with PyTorch at two other shapes; a cache by content, hit without importing torch.
+Does not cover: decoders that generate, encoder-decoders, speech; pictures of varying size.
+Own wrappers over torch.onnx.export: no other exporter follows transformers 5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wizard import nouns
+from wizard.errors import ExportFailed, NotSupported, PickleOnly, PromiseBroken
+from wizard.nouns import Artifact, Kind, Task
+from wizard.strategies import _graph
+from wizard.strategies._contract import Strategy, Workbench, digest
+from wizard.strategies._torch import Parity, checked_export
+
+TITLE = "Translate to ONNX"
+MODEL_FILE, PARITY_FILE = "model.onnx", "parity.json"
+# Bump when this module makes other files from the same checkpoint: old cache entries are unused.
+RECIPE = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(nouns.Settings):
+    """`opset` 20 is what the exporter gives by itself; `tolerance` is the largest difference."""
+
+    opset: int = 20
+    tolerance: float = 1e-3
+
+
+def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
+    """Refuses a task we do not export and a folder without safetensors (pickles stay shut)."""
+    del settings
+    if bench.profile.task not in set(Task):
+        because = "only text classification, image classification and embeddings are translated"
+        raise NotSupported(strategy=TITLE, because=because)
+    if not list(artifact.path.glob("*.safetensors")):
+        raise PickleOnly(model=artifact.path.name)
+
+
+def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
+    """The export from the cache, made first if it is not there.
+
+    Raises ExportFailed with the exporter's own reason, or when the answers differ.
+    """
+    kept = bench.cache / "exports" / key_of(artifact, settings, bench)
+    if not _is_whole(kept):
+        _export_into(kept, artifact, settings, bench)
+    bench.report(0.95, "taking it from the cache")
+    for name in (MODEL_FILE, f"{MODEL_FILE}.data", PARITY_FILE):
+        if (kept / name).is_file():
+            _place(kept / name, bench.folder / name)
+    bench.report(1.0, "")
+    return bench.folder / MODEL_FILE
+
+
+def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
+    """The answers agreed, batch (and sequence) are free, no path of ours is in the file."""
+    del before
+    parity = json.loads((after.path.parent / PARITY_FILE).read_text(encoding="utf-8"))
+    if not parity["largest_difference"] <= settings.tolerance:
+        raise PromiseBroken(
+            strategy=TITLE,
+            promised=f"answers within {settings.tolerance:g} of PyTorch's",
+            found=f"a difference of {parity['largest_difference']:g}",
+        )
+    model = _graph.load(after.path)
+    for value in (*model.graph.input, *model.graph.output):
+        if value.type.tensor_type.shape.dim[0].dim_param != "batch":
+            raise PromiseBroken(
+                strategy=TITLE, promised="any batch size", found=f"a fixed one in {value.name}"
+            )
+    if any(node.metadata_props or node.doc_string for node in model.graph.node):
+        raise PromiseBroken(
+            strategy=TITLE, promised="no traces of the exporting machine", found="stack traces"
+        )
+
+
+def key_of(artifact: Artifact, settings: Settings, bench: Workbench) -> str:
+    """The cache key: every file that shapes the export, the versions that make it, the recipe."""
+    task = bench.profile.task
+    shaping = ["config.json", "preprocessor_config.json"]
+    files = [artifact.path / name for name in shaping] + sorted(artifact.path.glob("*.safetensors"))
+    made_of = {
+        "files": {one.name: digest(one) for one in files if one.is_file()},
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("torch", "transformers", "onnx", "onnxscript")
+        },
+        "task": task.value if task else "",
+        "image_size": bench.profile.image_size,
+        "opset": settings.opset,
+        "tolerance": settings.tolerance,
+        "recipe": RECIPE,
+    }
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _is_whole(kept: Path) -> bool:
+    """The parity file is written last and names the model's hash."""
+    if not (kept / PARITY_FILE).is_file() or not (kept / MODEL_FILE).is_file():
+        return False
+    parity = json.loads((kept / PARITY_FILE).read_text(encoding="utf-8"))
+    return bool(parity.get("sha256") == digest(kept / MODEL_FILE))
+
+
+def _export_into(kept: Path, artifact: Artifact, settings: Settings, bench: Workbench) -> None:
+    """Export in a private folder, then rename: two jobs at once do not meet."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=".making-", dir=kept.parent))
+    try:
+        parity = _export(artifact, settings, bench, making / MODEL_FILE)
+        whole = {**parity, "sha256": digest(making / MODEL_FILE)}
+        (making / PARITY_FILE).write_text(json.dumps(whole), encoding="utf-8")
+        if kept.is_dir() and not _is_whole(kept):
+            shutil.rmtree(kept)  # a damaged entry
+        if not kept.is_dir():
+            making.rename(kept)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _export(artifact: Artifact, settings: Settings, bench: Workbench, path: Path) -> dict[str, Any]:
+    task = bench.profile.task
+    if task is None:
+        raise NotSupported(strategy=TITLE, because="the model's task is unknown")
+    parity: Parity = checked_export(
+        artifact.path,
+        task,
+        path,
+        opset=settings.opset,
+        image_size=bench.profile.image_size,
+        report=bench.report,
+    )
+    if not parity.largest_difference <= settings.tolerance:
+        because = f"its answers differ from PyTorch's by {parity.largest_difference:.2g}"
+        raise ExportFailed(model=bench.profile.title, because=because)
+    return {
+        "largest_difference": parity.largest_difference,
+        "shapes": [list(shape) for shape in parity.shapes],
+    }
+
+
+def _place(kept: Path, target: Path) -> None:
+    """A hard link where the file system allows it, else a copy.
+
+    External data is always copied: onnx.load refuses data files with a second name.
+    """
+    link: Callable[[Path, Path], object] = shutil.copyfile
+    if kept.suffix != ".data" and kept.stat().st_dev == target.parent.stat().st_dev:
+        link = os.link
+    link(kept, target)
+
+
+STRATEGY = Strategy(
+    name="to_onnx",
+    title=TITLE,
+    summary="the form every later step works on; same answers as PyTorch, checked",
+    stage=0,
+    accepts=Kind.CHECKPOINT,
+    gives=Kind.ONNX,
+    settings=Settings,
+    requires=requires,
+    apply=apply,
+    ensures=ensures,
+    file_stem="model",
+)
