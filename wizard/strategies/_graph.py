@@ -370,3 +370,19 @@ def must_hold(count: int, what: str, strategy: str) -> None:
     """Raises PromiseBroken when the file holds none of what the technique makes."""
     if count == 0:
         raise PromiseBroken(strategy=strategy, promised=f"at least one {what}", found="none")
+
+
+def must_be_finite(model: onnx.ModelProto, strategy: str) -> None:
+    """Raises PromiseBroken when a stored float is infinite or no number.
+
+    A quantized attention mask shows up here: its scale is infinite.
+    """
+    import numpy as np
+    from onnx import numpy_helper
+
+    for one in model.graph.initializer:
+        scale = one.name.endswith("_scale")
+        if scale and not np.isfinite(numpy_helper.to_array(one)).all():
+            raise PromiseBroken(
+                strategy=strategy, promised="finite ranges", found=f"an infinite one in {one.name}"
+            )
