@@ -9,47 +9,63 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from wizard.errors import PresetBroken, Unexpected, UnknownName, WizardError
-from wizard.nouns import Device, Explained, Family, Rule, Sample
+from wizard.nouns import Ability, Device, Explained, Family, Rule, Sample
 
 Found = TypeVar("Found")
 Record = TypeVar("Record")
 
-ISA_FLAGS = frozenset(
-    (
-        "sse4_2", "avx", "avx2", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16",
-        "amx_int8", "amx_bf16", "neon", "fp16", "dotprod", "i8mm", "sve", "bf16", "wasm_simd",
-        "wasm_relaxed_simd", "shader_f16",
-    )
-)  # fmt: skip
+OPERATORS = ("_in", "_at_least", "_below", "_has_any", "_has_none")  # and none: equality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The closed vocabulary of the presets, and the jargon that no reason may use.
+
+    `facts` maps each fact a condition may ask about to "text", "number", "list" or "yes or no".
+    """
+
+    arches: tuple[str, ...]
+    groups: tuple[str, ...]
+    runtimes: tuple[str, ...]
+    shapes: tuple[str, ...]
+    citations: tuple[str, ...]
+    techniques: tuple[str, ...]
+    isa: tuple[str, ...]
+    jargon: tuple[str, ...]
+    facts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineRate:
-    """Floating-point or 8-bit operations per cycle and core that an instruction set gives."""
+    """What an instruction set gives: operations per cycle and core, and which abilities."""
 
     isa: str
     fp32_per_cycle: float
     int8_per_cycle: float
+    abilities: str
     source: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineRates:
-    """How the rates of this machine follow from its instructions; the first matching row wins."""
+    """How the rates of this machine follow from its instructions; the first matching row wins.
+
+    `abilities` holds one table per name that a row's `abilities` may have.
+    """
 
     gigahertz: float
     bandwidth_gbs: float
     overhead_us_per_op: float
     memory_share: float
     rates: tuple[MachineRate, ...]
-    abilities: Mapping[str, Mapping[str, Mapping[str, str]]]
+    abilities: Mapping[str, Mapping[str, Ability]]
     sources: tuple[str, ...]
 
 
@@ -86,24 +102,60 @@ def _toml(path: Path) -> dict[str, Any]:
         raise PresetBroken(file=path.name, because=str(error)) from error
 
 
+@lru_cache(maxsize=16)
+def _reader(kind: Any) -> Any:  # building one costs milliseconds, so each is kept
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 def _typed(kind: type[Record], values: Mapping[str, Any], path: Path) -> Record:
     """Values as a record; a misspelt or missing key is named, with what was probably meant."""
-    from dataclasses import fields
-
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     known = [f.name for f in fields(cast("type[Any]", kind))]
     for key in values:
         if key not in known:
-            near = closest(key, known)
-            hint = f"; did you mean '{near}'?" if near else ""
-            raise PresetBroken(file=path.name, because=f"unknown key '{key}'{hint}")
+            raise PresetBroken(file=path.name, because=_unknown("key", key, known))
     try:
-        return TypeAdapter(kind).validate_python(values)
+        return cast("Record", _reader(kind).validate_python(values, extra="forbid"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise PresetBroken(file=path.name, because=f"{where}: {first['msg']}") from error
+
+
+def _unknown(kind: str, word: str, known: Iterable[str]) -> str:
+    near = closest(word, known)
+    return f"unknown {kind} '{word}'" + (f"; did you mean '{near}'?" if near else "")
+
+
+def _only_known(kind: str, used: Iterable[str], known: Collection[str], path: Path) -> None:
+    for word in sorted(used):
+        if word not in known:
+            raise PresetBroken(file=path.name, because=_unknown(kind, word, known))
+
+
+@lru_cache(maxsize=1)
+def words() -> Words:
+    """The vocabulary that every preset is held to."""
+    path = presets_folder() / "words.toml"
+    return _typed(Words, _toml(path), path)
+
+
+def condition(name: str) -> tuple[str, str]:
+    """A condition's fact and operator: `isa_has_any` is ("isa", "_has_any"); no operator is "".
+
+    Raises UnknownName for a fact that does not exist.
+    """
+    fact, operator = _parts(name)
+    find("fact", fact, words().facts)
+    return fact, operator
+
+
+def _parts(name: str) -> tuple[str, str]:
+    operator = next((one for one in OPERATORS if name.endswith(one)), "")
+    return name.removesuffix(operator), operator
 
 
 def _files(folder: str) -> list[Path]:
@@ -124,7 +176,13 @@ def read_rule(path: Path) -> Rule:
     for key in ("when", "settings", "expect"):
         values.setdefault(key, {})
     values.setdefault("steps", [])
-    return _typed(Rule, values, path)
+    rule = _typed(Rule, values, path)
+    facts = words().facts
+    _only_known("fact", (_parts(name)[0] for name in rule.when), facts, path)
+    for example in rule.examples:
+        _only_known("fact", example.facts, facts, path)
+    _only_known("kind of source", (source.kind for source in rule.sources), words().citations, path)
+    return rule
 
 
 @lru_cache(maxsize=1)
@@ -135,16 +193,7 @@ def devices() -> Mapping[str, Device]:
 
 
 def _device_order(device: Device) -> tuple[int, str]:
-    groups = (
-        "This machine",
-        "Laptop or PC",
-        "Phone or tablet",
-        "Browser",
-        "Small board",
-        "Cloud server",
-        "Microcontroller",
-    )
-    return (groups.index(device.group), device.name)
+    return (words().groups.index(device.group), device.name)
 
 
 def read_device(path: Path) -> Device:
@@ -155,23 +204,31 @@ def read_device(path: Path) -> Device:
     values.setdefault("max_file_bytes", None)
     values.setdefault("fp16_gops", None)
     values.setdefault("int8_gops", None)
-    for ability in values["abilities"].values():
-        ability["read_on"] = str(ability.get("read_on", ""))
+    _spell_dates(values["abilities"])
     device = _typed(Device, values, path)
-    strange = device.isa - ISA_FLAGS
-    if strange:
-        flag = sorted(strange)[0]
-        near = closest(flag, ISA_FLAGS)
-        hint = f"; did you mean '{near}'?" if near else ""
-        raise PresetBroken(file=path.name, because=f"unknown isa flag '{flag}'{hint}")
+    _only_known("isa flag", device.isa, words().isa, path)
+    _only_known("arch", [device.arch], words().arches, path)
+    _only_known("group", [device.group], words().groups, path)
+    _only_known("runtime", device.runtimes, words().runtimes, path)
     return device
+
+
+def _spell_dates(abilities: Mapping[str, dict[str, Any]]) -> None:
+    for ability in abilities.values():
+        ability["read_on"] = str(ability.get("read_on", ""))
 
 
 @lru_cache(maxsize=1)
 def machine_rates() -> MachineRates:
     """How to compute the rates of the machine we run on."""
     path = presets_folder() / "devices" / "this-machine.toml"
-    return _typed(MachineRates, _toml(path), path)
+    values = _toml(path)
+    for abilities in values.get("abilities", {}).values():
+        _spell_dates(abilities)
+    rates = _typed(MachineRates, values, path)
+    _only_known("isa flag", (row.isa for row in rates.rates), (*words().isa, "any"), path)
+    _only_known("table of abilities", (row.abilities for row in rates.rates), rates.abilities, path)
+    return rates
 
 
 @lru_cache(maxsize=1)
@@ -182,7 +239,9 @@ def families() -> Mapping[str, Family]:
 
 def read_family(path: Path) -> Family:
     """One family file. Raises PresetBroken with what is wrong in it."""
-    return _typed(Family, {"id": path.stem, **_toml(path)}, path)
+    family = _typed(Family, {"id": path.stem, **_toml(path)}, path)
+    _only_known("shape", [family.shape], words().shapes, path)
+    return family
 
 
 @lru_cache(maxsize=1)

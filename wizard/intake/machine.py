@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from wizard import library
-from wizard.nouns import Ability, Device, Grade, HostFacts
+from wizard.nouns import Device, HostFacts
 
 PACKAGES = (
     "compression-wizard",
@@ -67,7 +67,7 @@ WINDOWS_FEATURES = {38: "sse4_2", 39: "avx", 40: "avx2", 41: "avx512f", 43: "dot
 
 
 def host_facts(folder: Path) -> HostFacts:
-    """This machine now; `folder` is where free disk is looked at."""
+    """What the machine is now; `folder` is where free disk is looked at."""
     import psutil
 
     cpu, isa = _processor()
@@ -178,16 +178,6 @@ def this_machine(host: HostFacts) -> Device:
     rates = library.machine_rates()
     row = next(one for one in rates.rates if one.isa in host.isa or one.isa == "any")
     cycles = host.physical_cores * rates.gigahertz
-    kind = "vnni" if _multiplies_8_bit(host.isa) else "plain"
-    abilities = {
-        name: Ability(
-            grade=Grade(values["grade"]),
-            source=values["source"],
-            read_on=str(values["read_on"]),
-            note=values.get("note", ""),
-        )
-        for name, values in rates.abilities[kind].items()
-    }
     return Device(
         id="this-machine",
         name="This machine",
@@ -204,11 +194,7 @@ def this_machine(host: HostFacts) -> Device:
         overhead_us_per_op=rates.overhead_us_per_op,
         memory_bytes=int(host.ram_bytes * rates.memory_share),
         max_file_bytes=None,
-        abilities=abilities,
+        abilities=rates.abilities[row.abilities],
         sources=(row.source, *rates.sources),
         measured_here=True,
     )
-
-
-def _multiplies_8_bit(isa: frozenset[str]) -> bool:
-    return bool(isa & {"avx512_vnni", "avx_vnni", "amx_int8", "dotprod", "i8mm"})
