@@ -1,1 +1,146 @@
-"""Numbers read from files and runs: speed, memory, quality, audit."""
+"""Numbers read from files and runs: speed, memory, quality, audit; always in fresh processes.
+
+Covers: weighing the original and, in turns with it, each candidate; one answer for the playground.
+Does not cover: verdicts (compare); making candidates (strategies).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wizard.errors import WorkerFailed
+from wizard.measure import audit as auditing
+from wizard.measure import memory, quality, speed
+from wizard.measure.process import Process
+from wizard.nouns import (
+    Artifact,
+    Audit,
+    ExampleSet,
+    HostFacts,
+    Measurement,
+    ModelProfile,
+    Task,
+    Workload,
+)
+
+ROWS_UNOPTIMIZED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """With what and where to measure. `seconds` bounds the timing of one pair of models."""
+
+    profile: ModelProfile
+    feeds: Path
+    examples: ExampleSet
+    workload: Workload
+    threads: int
+    folder: Path
+    host: HostFacts
+    report: Callable[[float, str], None]
+    seconds: float = speed.SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneAnswer:
+    """A single answer: probabilities (classification) or a vector, and its milliseconds."""
+
+    output: tuple[float, ...]
+    ms: float
+
+
+def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
+    """Everything measured of the original; its answers are kept for every candidate."""
+    looked = _audit(artifact)
+    with Process(artifact.path, bench.feeds, bench.threads) as process:
+        needed = memory.of_process(process, bench.workload)
+        raw = quality.outputs(process, _outputs(bench, artifact), _part(bench, 0.05, 0.6))
+        bench.report(0.65, "timing")
+        taken = speed.alone(process, bench.workload, bench.seconds)
+        looked = _checked(looked, process)
+    scored = quality.score(raw, bench.examples, bench.profile, None)
+    return Measurement(
+        artifact=artifact,
+        size=memory.size_of(artifact),
+        zipped=memory.zipped_size_of(artifact),
+        latency=taken,
+        memory=needed,
+        quality=scored,
+        audit=looked,
+        host=bench.host,
+    )
+
+
+def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> Measurement:
+    """Everything measured of a candidate, its speed in turns with the original's."""
+    import numpy as np
+
+    looked = _audit(artifact)
+    with Process(artifact.path, bench.feeds, bench.threads) as process:
+        needed = memory.of_process(process, bench.workload)
+        raw = quality.outputs(process, _outputs(bench, artifact), _part(bench, 0.05, 0.5))
+        looked = _checked(looked, process)
+        bench.report(0.6, "timing in turns with the original")
+        with Process(original.artifact.path, bench.feeds, bench.threads) as first:
+            before, after = speed.in_turns(first, process, bench.workload, bench.seconds)
+    kept = np.load(_outputs(bench, original.artifact), allow_pickle=False)
+    scored = quality.score(raw, bench.examples, bench.profile, kept)
+    return Measurement(
+        artifact=artifact,
+        size=memory.size_of(artifact),
+        zipped=memory.zipped_size_of(artifact),
+        latency=after,
+        memory=needed,
+        quality=scored,
+        audit=looked,
+        host=bench.host,
+        against=before,
+    )
+
+
+def answer_one(model: Path, feeds: Path, profile: ModelProfile) -> OneAnswer:
+    """What a model says to the first row of `feeds`."""
+    import tempfile
+
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as folder, Process(model, feeds, 1) as process:
+        out = Path(folder) / "answer.npy"
+        ms = speed.one(process, out)
+        raw = np.load(out, allow_pickle=False)
+    classes = profile.task is not Task.FEATURE_EXTRACTION
+    value = quality.probabilities(raw)[0] if classes else raw[0]
+    return OneAnswer(output=tuple(float(one) for one in value), ms=ms)
+
+
+def _outputs(bench: Bench, artifact: Artifact) -> Path:
+    return bench.folder / f"outputs-{artifact.sha256[:12]}.npy"
+
+
+def _audit(artifact: Artifact) -> Audit:
+    """The file's own facts. Raises WorkerFailed when its external data is not whole."""
+    looked = auditing.audit(artifact.path)
+    if not looked.external_data_complete:
+        raise WorkerFailed(what="opening the file", because=looked.findings[0])
+    return looked
+
+
+def _checked(looked: Audit, process: Process) -> Audit:
+    """The audit with the difference between optimized and plain graph."""
+    said = process.ask("plain", rows=ROWS_UNOPTIMIZED)
+    findings = looked.findings
+    if said["flips"] and said["difference"] > 0.05 * max(said["scale"], 1e-9):
+        findings = (*findings, "Its answers depend on ONNX Runtime's graph optimization.")
+    return dataclasses.replace(
+        looked, optimization_max_difference=said["difference"], findings=findings
+    )
+
+
+def _part(bench: Bench, low: float, high: float) -> Callable[[float, str], None]:
+    return lambda fraction, detail: bench.report(low + (high - low) * fraction, detail)
+
+
+__all__ = ["Bench", "OneAnswer", "answer_one", "weigh_candidate", "weigh_original"]

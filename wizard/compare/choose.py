@@ -1,0 +1,107 @@
+"""Chooses among judged candidates: the best that keeps the contract, or the nearest miss.
+
+Covers: the user's priority, nearest by relative excess, the headline sentence.
+Does not cover: judging (judge.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wizard.compare.judge import ratio
+from wizard.nouns import (
+    CandidateVerdict,
+    Clause,
+    Comparison,
+    Measurement,
+    Plan,
+    Priority,
+    Verdict,
+)
+
+NO_CANDIDATE = "No candidate could be measured, so there is nothing to choose."
+
+
+def compare(
+    plan: Plan,
+    original: Measurement,
+    measurements: Mapping[str, Measurement],
+    verdicts: Mapping[str, CandidateVerdict],
+) -> Comparison:
+    """The winner by the user's priority, else the nearest miss, with one sentence about it."""
+    judged = tuple(verdicts[name] for name in measurements if name in verdicts)
+    kept = [one for one in judged if one.overall is Verdict.PASS]
+    if kept:
+        best = min(kept, key=lambda one: _rank(plan, measurements[one.candidate_id], one))
+    elif judged:
+        best = min(judged, key=lambda one: (_order(one), _excess(one)))
+    else:
+        return Comparison(
+            overall=Verdict.MISS, verdicts=(), chosen=None, nearest=None, headline=NO_CANDIDATE
+        )
+    after = measurements[best.candidate_id]
+    return Comparison(
+        overall=best.overall,
+        verdicts=judged,
+        chosen=best.candidate_id if kept else None,
+        nearest=None if kept else best.candidate_id,
+        headline=headline(plan, original, after, best),
+    )
+
+
+def _rank(plan: Plan, after: Measurement, judged: CandidateVerdict) -> float:
+    """Smaller is better."""
+    if plan.needs.priority is Priority.SMALLEST:
+        return after.size.value
+    if plan.needs.priority is Priority.SAFEST:
+        return next(c.high or 0.0 for c in judged.clauses if c.name == "quality")
+    if plan.device.measured_here and after.against is not None:
+        return after.latency.p50.value / after.against.p50.value
+    latency = next((c.after for c in judged.clauses if c.name.startswith("latency")), None)
+    return latency if latency is not None else after.latency.p50.value
+
+
+def _order(judged: CandidateVerdict) -> int:
+    return 0 if judged.overall is Verdict.CANNOT_TELL else 1
+
+
+def _excess(judged: CandidateVerdict) -> float:
+    """How far outside the limits, as a share of them, summed over hard clauses."""
+    return sum(_over(clause) for clause in judged.clauses if clause.hard)
+
+
+def _over(clause: Clause) -> float:
+    value = (clause.high or 0.0) if clause.name == "quality" else clause.after
+    limit = max(clause.limit, 1e-9)
+    return max(0.0, value / limit - 1)
+
+
+def headline(
+    plan: Plan, original: Measurement, after: Measurement, judged: CandidateVerdict
+) -> str:
+    """One sentence a third person understands."""
+    saved = 1 - after.size.value / original.size.value
+    smaller = f"{saved:.0%} smaller" if saved > 0.02 else "no smaller"
+    quality = _quality(after)
+    if plan.device.measured_here:
+        speed = f"{after.latency.p50.value:.2g} ms on this machine, "
+        speed += ratio(original, after).words()
+    else:
+        clause = next((c for c in judged.clauses if c.name.startswith("latency")), None)
+        speed = f"Estimated {clause.low:.2g} to {clause.high:.2g} ms" if clause else "Ready"
+        speed += f" on {plan.device.name}"
+    beginning = {
+        Verdict.PASS: "",
+        Verdict.CANNOT_TELL: "We cannot tell yet: ",
+        Verdict.MISS: "The contract is missed; the nearest: ",
+    }[judged.overall]
+    return f"{beginning}{speed}, {smaller}, and {quality}."
+
+
+def _quality(after: Measurement) -> str:
+    value = after.quality.value.value
+    if after.quality.metric == "accuracy":
+        return f"it gets {value:.1%} right"
+    if after.quality.metric == "spearman":
+        return f"its rank correlation is {value:.3f}"
+    return f"it agrees with the original in {value:.1%}"

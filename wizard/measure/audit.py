@@ -1,0 +1,223 @@
+"""What a file says of itself: bits per weight, share of the arithmetic that is low-bit, duplicates.
+
+Covers: MatMulInteger, QDQ, MatMulNBits, GatherBlockQuantized, fp16 and fp32 weights, tables split
+into rows and scales; the label shown to users is made here, from the file, never from a request.
+Does not cover: running the model (worker.py does, with optimization off and on).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard.nouns import Audit
+
+if TYPE_CHECKING:
+    import onnx
+
+BITS_OF_TYPE = {1: 32, 10: 16, 16: 16, 2: 8, 3: 8, 21: 4, 22: 4, 11: 64, 25: 2, 26: 2}
+SMALL = 512
+PRODUCTS = {"MatMul", "Gemm", "Conv", "MatMulInteger", "MatMulNBits", "ConvInteger"}
+THROUGH = {"DequantizeLinear", "Cast", "Transpose", "Reshape", "Identity", "Mul"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weight:
+    """A stored weight as one node uses it. `work` is its elements (Conv: times positions)."""
+
+    operator: str
+    elements: int
+    bits: float
+    work: float
+    activation_bits: int
+
+
+def audit(path: Path) -> Audit:
+    """The facts of one .onnx file."""
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    weights = _weights(model)
+    counted = Counter(node.op_type for node in model.graph.node)
+    complete, findings = _external(model, path.parent)
+    duplicated = _duplicated(model, path) if complete else 0
+    if duplicated > 0.02 * path.stat().st_size and duplicated > 100_000:
+        findings.append(f"{duplicated / 1e6:.1f} MB of weights are stored twice.")
+    products = [w for w in weights if w.operator != "Gather"]
+    low = [w for w in weights if w.bits < 16]
+    work = sum(w.work for w in products) or 1.0
+    low_work = sum(w.work for w in products if w.bits < 16) / work
+    total = sum(w.elements for w in weights) or 1
+    share = sum(w.elements for w in low) / total
+    weight_bits = _main_bits(products or weights)
+    activation_bits = _activation_bits(products)
+    return Audit(
+        label=_label(weight_bits, activation_bits, low_work),
+        bits=_mean_bits(weights),
+        weight_bits=weight_bits,
+        activation_bits=activation_bits,
+        low_bit_weight_share=share,
+        low_bit_mac_share=low_work,
+        duplicated_bytes=duplicated,
+        operators=dict(counted),
+        opset=max(
+            (o.version for o in model.opset_import if o.domain in {"", "ai.onnx"}), default=0
+        ),
+        domains=tuple(sorted(o.domain or "ai.onnx" for o in model.opset_import)),
+        external_data_complete=complete,
+        findings=tuple(findings),
+    )
+
+
+def _weights(model: onnx.ModelProto) -> list[_Weight]:
+    stored = {one.name: one for one in model.graph.initializer}
+    makers = {out: node for node in model.graph.node for out in node.output}
+    positions = _positions(model)
+    found = []
+    for node in model.graph.node:
+        weight = _weight_of(node, stored, makers)
+        if weight is None:
+            continue
+        elements, bits = weight
+        if elements < SMALL:
+            continue
+        found.append(
+            _Weight(
+                operator="Gather" if "Gather" in node.op_type else node.op_type,
+                elements=elements,
+                bits=bits,
+                work=elements * positions.get(node.output[0], 1),
+                activation_bits=_activation(node, makers),
+            )
+        )
+    return found
+
+
+def _weight_of(
+    node: onnx.NodeProto, stored: dict[str, Any], makers: dict[str, Any]
+) -> tuple[int, float] | None:
+    """Elements and stored bits of the weight this node multiplies by or looks up in."""
+    attributes = {one.name: one.i for one in node.attribute}
+    if node.op_type == "MatMulNBits":
+        return attributes["K"] * attributes["N"], float(attributes.get("bits", 4))
+    if node.op_type == "GatherBlockQuantized":
+        return _packed(stored[node.input[0]], attributes.get("bits", 4))
+    place = 0 if node.op_type == "Gather" else 1
+    if node.op_type not in PRODUCTS | {"Gather"} or len(node.input) <= place:
+        return None
+    tensor = _behind(node.input[place], stored, makers)
+    if tensor is None or (node.op_type == "Gather" and len(tensor.dims) != 2):
+        return None
+    return _elements(tensor), float(BITS_OF_TYPE.get(tensor.data_type, 32))
+
+
+def _packed(tensor: Any, bits: int) -> tuple[int, float]:
+    stored_bits = BITS_OF_TYPE.get(tensor.data_type, 8)
+    return _elements(tensor) * (stored_bits // bits if stored_bits > bits else 1), float(bits)
+
+
+def _behind(name: str, stored: dict[str, Any], makers: dict[str, Any]) -> Any | None:
+    """The stored tensor that a value comes from, through dequantizing and reshaping."""
+    for _ in range(6):
+        if name in stored:
+            return stored[name]
+        maker = makers.get(name)
+        if maker is None or maker.op_type not in THROUGH or not maker.input:
+            return None
+        name = maker.input[0]
+    return None
+
+
+def _elements(tensor: Any) -> int:
+    total = 1
+    for one in tensor.dims:
+        total *= one
+    return total
+
+
+def _activation(node: onnx.NodeProto, makers: dict[str, Any]) -> int:
+    """Bits of what the weight is multiplied with: 8 behind a quantizer, else floating point."""
+    if node.op_type in {"MatMulInteger", "ConvInteger"}:
+        return 8
+    maker = makers.get(node.input[0])
+    return 8 if maker is not None and maker.op_type == "DequantizeLinear" else 32
+
+
+def _positions(model: onnx.ModelProto) -> dict[str, int]:
+    """Output positions of each Conv, where shape inference knows them."""
+    import onnx
+
+    if not any(node.op_type == "Conv" for node in model.graph.node):
+        return {}
+    inferred = onnx.shape_inference.infer_shapes(model)
+    found = {}
+    for value in (*inferred.graph.value_info, *inferred.graph.output):
+        dims = [one.dim_value for one in value.type.tensor_type.shape.dim]
+        if len(dims) == 4 and dims[2] and dims[3]:
+            found[value.name] = dims[2] * dims[3]
+    return found
+
+
+def _external(model: onnx.ModelProto, folder: Path) -> tuple[bool, list[str]]:
+    """Whether every external file lies in the folder and is long enough."""
+    findings = []
+    for tensor in model.graph.initializer:
+        if tensor.data_location != 1:
+            continue
+        facts = {entry.key: entry.value for entry in tensor.external_data}
+        place = folder / facts.get("location", "")
+        end = int(facts.get("offset", 0)) + int(facts.get("length", 0))
+        if not place.resolve().is_relative_to(folder.resolve()):
+            findings.append("It asks for a file outside its folder.")
+        elif not place.is_file() or place.stat().st_size < end:
+            findings.append(f"Its external data {place.name} is missing or cut short.")
+    return not findings, sorted(set(findings))
+
+
+def _duplicated(model: onnx.ModelProto, path: Path) -> int:
+    """Bytes of weights whose content is stored more than once."""
+    seen: set[tuple[bytes, int, tuple[int, ...]]] = set()
+    twice = 0
+    for tensor in model.graph.initializer:
+        if len(tensor.raw_data) < 4 * SMALL:
+            continue
+        digest = hashlib.sha256(tensor.raw_data).digest()
+        key = (digest, tensor.data_type, tuple(tensor.dims))
+        if key in seen:
+            twice += len(tensor.raw_data)
+        seen.add(key)
+    return twice
+
+
+def _mean_bits(weights: list[_Weight]) -> dict[str, float]:
+    totals: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for weight in weights:
+        totals[weight.operator][0] += weight.bits * weight.elements
+        totals[weight.operator][1] += weight.elements
+    return {name: round(bits / count, 2) for name, (bits, count) in sorted(totals.items())}
+
+
+def _main_bits(weights: list[_Weight]) -> int:
+    """The bits that most of the weights have."""
+    by_bits: Counter[float] = Counter()
+    for weight in weights:
+        by_bits[weight.bits] += weight.elements
+    return int(by_bits.most_common(1)[0][0]) if by_bits else 32
+
+
+def _activation_bits(weights: list[_Weight]) -> int:
+    work = sum(weight.work for weight in weights) or 1.0
+    eight = sum(weight.work for weight in weights if weight.activation_bits == 8)
+    return 8 if eight > 0.5 * work else 32
+
+
+def _label(weight_bits: int, activation_bits: int, low_work: float) -> str:
+    if weight_bits >= 32:
+        return "32-bit weights, not compressed"
+    if weight_bits >= 16:
+        return "16-bit weights"
+    acts = "8-bit activations" if activation_bits == 8 else "full activations"
+    return f"{weight_bits}-bit weights, {acts}, {low_work:.0%} of the arithmetic"

@@ -1,0 +1,243 @@
+"""What a model answers, row by row, and how right it is.
+
+Covers: accuracy; Spearman's correlation for pairs; agreement with the original; collapse (NaN,
+constant answers, one class far above its base rate, vectors in a cone, saturated confidence).
+Does not cover: whether a loss is within tolerance (compare).
+Rows are answered one at a time: a dynamic 8-bit model's scale depends on its whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard.measure.process import Process
+from wizard.nouns import Answers, Basis, ExampleSet, ModelProfile, Quality, Quantity, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+ROWS_PER_QUESTION = 200
+RESAMPLES = 2000
+# A class that the original gives to a share p of the rows is suspicious above this share.
+CLASS_SHARE_FACTOR, CLASS_SHARE_LEAST = 3.0, 0.5
+CONE_COSINE = 0.95
+SATURATED, SATURATED_SHARE = 0.9999, 0.98
+
+
+def outputs(process: Process, out: Path, report: Callable[[float, str], None]) -> Array:
+    """All answers as float32 [rows, classes or dimensions]; kept in `out` (.npy)."""
+    import numpy as np
+
+    parts: list[Array] = []
+    start, total = 0, 1
+    part = out.with_suffix(".part.npy")
+    while start < total:
+        said = process.ask("answer", out=str(part), start=start, count=ROWS_PER_QUESTION)
+        total = said["of"]
+        parts.append(np.load(part, allow_pickle=False))
+        start += said["rows"]
+        report(start / total, f"{start} of {total} rows")
+    part.unlink(missing_ok=True)
+    whole = np.concatenate(parts)
+    np.save(out, whole)
+    return whole
+
+
+def score(
+    raw: Array, examples: ExampleSet, profile: ModelProfile, original: Array | None
+) -> Quality:
+    """The score of answers `raw`, and their agreement with the original's when that is given."""
+    if profile.task is Task.FEATURE_EXTRACTION:
+        return _embeddings(raw, examples, original)
+    return _classes(raw, examples, profile, original)
+
+
+def _classes(
+    raw: Array, examples: ExampleSet, profile: ModelProfile, original: Array | None
+) -> Quality:
+    import numpy as np
+
+    predicted = _top(raw)
+    sure = probabilities(raw).max(axis=1)
+    index = {label: at for at, label in enumerate(profile.labels)}
+    truth = np.array([index[label] for label in examples.labels], dtype=int)
+    before = _top(original) if original is not None else None
+    same = (predicted == before).astype(float) if before is not None else np.array([])
+    agreement = wilson(float(same.sum()), len(same)) if before is not None else None
+    if len(truth):
+        metric, value = "accuracy", wilson(float((predicted == truth).sum()), len(truth))
+    else:
+        metric, value = "agreement with the original", agreement or _whole(len(predicted))
+    answers = Answers(
+        rows=examples.rows,
+        predicted=tuple(predicted.tolist()),
+        confidence=tuple(round(float(one), 5) for one in sure),
+        truth=tuple(truth.tolist()),
+        agreement=tuple(same.tolist()),
+        collapse=_collapsed_classes(raw, predicted, sure, original),
+    )
+    return Quality(metric=metric, value=value, answers=answers, agreement=agreement)
+
+
+def _top(raw: Array) -> Array:
+    import numpy as np
+
+    return np.where(np.isfinite(raw), raw, -np.inf).argmax(axis=1)
+
+
+def probabilities(raw: Array) -> Array:
+    """Softmax of finite logits; rows that are not finite become uniform."""
+    import numpy as np
+
+    shifted = np.nan_to_num(raw, nan=0.0, posinf=1e4, neginf=-1e4)
+    powers = np.exp(shifted - shifted.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _embeddings(raw: Array, examples: ExampleSet, original: Array | None) -> Quality:
+    import numpy as np
+
+    unit = _unit(raw)
+    pairs = bool(examples.pairs)
+    same = (unit * _unit(original)).sum(axis=1) if original is not None else np.array([])
+    if pairs and len(same):
+        same = (same[0::2] + same[1::2]) / 2
+    agreement = _mean(same) if len(same) else None
+    if pairs:
+        cosine = (unit[0::2] * unit[1::2]).sum(axis=1)
+        metric, value = "spearman", _spearman(cosine, np.array(examples.target))
+    else:
+        cosine = np.array([])
+        metric, value = "agreement with the original", agreement or _whole(len(raw))
+    answers = Answers(
+        rows=examples.rows,
+        scores=tuple(round(float(one), 6) for one in cosine),
+        target=examples.target,
+        agreement=tuple(round(float(one), 6) for one in same),
+        collapse=_collapsed_vectors(raw, unit, original),
+    )
+    return Quality(metric=metric, value=value, answers=answers, agreement=agreement)
+
+
+def _unit(raw: Array) -> Array:
+    import numpy as np
+
+    finite = np.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
+    return finite / np.maximum(np.linalg.norm(finite, axis=1, keepdims=True), 1e-12)
+
+
+def _collapsed_classes(
+    raw: Array, predicted: Array, sure: Array, original: Array | None
+) -> tuple[str, ...]:
+    import numpy as np
+
+    found = _not_finite(raw)
+    if original is None or len(predicted) < 20:
+        return tuple(found)
+    if len(raw) > 1 and np.ptp(raw, axis=0).max() < 1e-6:
+        found.append("It gives the same answer to every row.")
+    counts = np.bincount(predicted, minlength=raw.shape[1]) / len(predicted)
+    base = np.bincount(_top(original), minlength=raw.shape[1]) / len(predicted)
+    worst = int((counts - base).argmax())
+    limit = max(CLASS_SHARE_LEAST, CLASS_SHARE_FACTOR * base[worst])
+    if counts[worst] > limit and counts[worst] > base[worst] + 0.2:
+        found.append(
+            f"It gives one answer to {counts[worst]:.0%} of the rows; "
+            f"the original gave it to {base[worst]:.0%}."
+        )
+    before = probabilities(original).max(axis=1)
+    if (sure > SATURATED).mean() > SATURATED_SHARE > (before > SATURATED).mean() + 0.2:
+        found.append("It is all but certain of every answer, right or wrong.")
+    return tuple(found)
+
+
+def _not_finite(raw: Array) -> list[str]:
+    import numpy as np
+
+    bad = int((~np.isfinite(raw)).any(axis=1).sum())
+    return [f"{bad} of {len(raw)} answers are not numbers."] if bad else []
+
+
+def _collapsed_vectors(raw: Array, unit: Array, original: Array | None) -> tuple[str, ...]:
+    found = _not_finite(raw)
+    if original is None or len(unit) < 20:
+        return tuple(found)
+    now, before = _cone(unit), _cone(_unit(original))
+    if now > CONE_COSINE and now > before + 0.1:
+        found.append(
+            f"All vectors point the same way (mean cosine {now:.2f}; the original's {before:.2f})."
+        )
+    return tuple(found)
+
+
+def _cone(unit: Array) -> float:
+    """Mean cosine between different rows."""
+    count = len(unit)
+    total = float((unit.sum(axis=0) ** 2).sum())
+    return (total - count) / (count * (count - 1))
+
+
+def wilson(right: float, rows: int) -> Quantity:
+    """A share with Wilson's 95 % score interval (Wilson 1927)."""
+    from scipy.stats import binomtest
+
+    if rows == 0:
+        return _whole(0)
+    interval = binomtest(round(right), rows).proportion_ci(0.95, method="wilson")
+    return Quantity(
+        value=right / rows,
+        unit="share",
+        basis=Basis.MEASURED,
+        low=float(interval.low),
+        high=float(interval.high),
+        n=rows,
+    )
+
+
+def _whole(rows: int) -> Quantity:
+    """The original agrees with itself."""
+    return Quantity(value=1.0, unit="share", basis=Basis.MEASURED, low=1.0, high=1.0, n=rows)
+
+
+def _mean(values: Array) -> Quantity:
+    import numpy as np
+
+    error = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    mean = float(values.mean())
+    return Quantity(
+        value=mean,
+        unit="cosine",
+        basis=Basis.MEASURED,
+        low=mean - float(error),
+        high=min(1.0, mean + float(error)),
+        n=len(values),
+    )
+
+
+def _spearman(cosine: Array, target: Array) -> Quantity:
+    """Spearman's rho with a 95 % percentile bootstrap interval (seeded)."""
+    import numpy as np
+    from scipy.stats import rankdata, spearmanr
+
+    rho = float(spearmanr(cosine, target).statistic)
+    first, second = rankdata(cosine), rankdata(target)
+    rng = np.random.default_rng(0)
+    draws = rng.integers(0, len(first), (RESAMPLES, len(first)))
+    a, b = first[draws], second[draws]
+    a = a - a.mean(axis=1, keepdims=True)
+    b = b - b.mean(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rhos = (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    low, high = np.nanpercentile(rhos, (2.5, 97.5))
+    return Quantity(
+        value=rho,
+        unit="rho",
+        basis=Basis.MEASURED,
+        low=min(float(low), rho),
+        high=max(float(high), rho),
+        n=len(first),
+    )

@@ -1,0 +1,136 @@
+"""The measuring process: numpy and onnxruntime, one model, one question at a time.
+
+Started by path (`python worker.py MODEL FEEDS THREADS`), so that nothing of ours is loaded with
+it. Reads one JSON request a line on stdin, answers one JSON line on stdout, ends when stdin does.
+Covers: load, time, answer, memory. Does not cover: what the numbers mean.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+
+def _feeds(path: str) -> Any:
+    """examples/feeds.py by its path: importing the package would load all of it."""
+    place = Path(__file__).resolve().parents[1] / "examples" / "feeds.py"
+    found = importlib.util.spec_from_file_location("feeds", place)
+    assert found is not None  # noqa: S101 - the file stands beside us
+    assert found.loader is not None  # noqa: S101 - likewise
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module.load_feeds(Path(path))
+
+
+def _memory() -> tuple[float, float]:
+    """Peak and present memory of this process in MB. ru_maxrss counts the parent's too."""
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        import psutil
+
+        facts = psutil.Process().memory_info()
+        return getattr(facts, "peak_wset", facts.rss) / 1e6, facts.rss / 1e6
+    lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    peak, now = (float(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmHWM", "VmRSS"))
+    return peak, now
+
+
+class Worker:
+    """One model in one session."""
+
+    def __init__(self, model: str, feeds: str, threads: int) -> None:
+        self._model, self._threads = model, threads
+        self._feeds = _feeds(feeds)
+        self.base_mb = _memory()[0]
+        began = time.perf_counter()
+        self._session = self._open(optimized=True)
+        self.load_ms = 1000 * (time.perf_counter() - began)
+        self._names = [one.name for one in self._session.get_inputs()]
+        self._inputs: dict[str, Any] = {}
+
+    def _open(self, *, optimized: bool) -> ort.InferenceSession:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not optimized:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return ort.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
+
+    def _wanted(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        return {name: inputs[name] for name in self._names}
+
+    def shape(self, batch: int, tokens: int | None) -> dict[str, Any]:
+        """Fix the timed request's shape."""
+        self._inputs = self._wanted(self._feeds.exactly(batch, tokens))
+        return {"base_mb": self.base_mb, "load_ms": self.load_ms}
+
+    def time(self, runs: int) -> dict[str, Any]:
+        """Milliseconds of each of `runs` requests."""
+        taken = []
+        for _ in range(runs):
+            began = time.perf_counter()
+            self._session.run(None, self._inputs)
+            taken.append(1000 * (time.perf_counter() - began))
+        return {"ms": taken}
+
+    def memory(self, runs: int) -> dict[str, Any]:
+        """First request, then some more; peak and steady memory."""
+        first = self.time(1)["ms"][0]
+        self.time(runs)
+        peak, steady = _memory()
+        return {"peak_mb": peak, "steady_mb": steady, "first_ms": first, "load_ms": self.load_ms}
+
+    def answer(self, out: str, start: int, count: int) -> dict[str, Any]:
+        """Answers to rows `start`..; one row at a time, as a user would send them.
+
+        Hidden states are pooled to their mean over the tokens. Written to `out` (.npy).
+        """
+        end = min(len(self._feeds), start + count)
+        rows = [self._row(index) for index in range(start, end)]
+        np.save(out, np.concatenate(rows))
+        return {"rows": end - start, "of": len(self._feeds)}
+
+    def _row(self, index: int) -> Any:
+        raw = self._session.run(None, self._wanted(self._feeds.row(index)))[0]
+        value = raw.astype(np.float32)
+        return value.mean(axis=1) if value.ndim == 3 else value.reshape(1, -1)
+
+    def plain(self, rows: int) -> dict[str, Any]:
+        """Largest difference between optimized and unoptimized graphs over some rows."""
+        other = self._open(optimized=False)
+        worst = scale = 0.0
+        flips = 0
+        for index in range(min(rows, len(self._feeds))):
+            inputs = self._wanted(self._feeds.row(index))
+            first, second = self._session.run(None, inputs)[0], other.run(None, inputs)[0]
+            worst = max(worst, float(np.abs(first - second).max()))
+            scale = max(scale, float(np.abs(second).max()))
+            flips += int(first.argmax(-1).flat[0] != second.argmax(-1).flat[0])
+        return {"difference": worst, "scale": scale, "flips": flips}
+
+
+def main() -> int:
+    """Answer requests until the other side closes."""
+    worker = Worker(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    ready = {"ready": True, "pid": os.getpid()}
+    print(json.dumps(ready), flush=True)  # noqa: T201 - the protocol
+    for line in sys.stdin:
+        request = json.loads(line)
+        reply = getattr(worker, request.pop("do"))(**request)
+        print(json.dumps(reply), flush=True)  # noqa: T201 - the protocol
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
