@@ -14,6 +14,8 @@ from wizard.engine import advise, cancel, compare, examine, follow, pack, parse_
 from wizard.errors import WizardError
 from wizard.nouns import Budget, ModelRef, Needs, Priority, Tolerance, Workload
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Budget",
     "ModelRef",

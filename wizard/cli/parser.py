@@ -41,9 +41,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = build()
     options = parser.parse_args(arguments)
     if options.version:
-        from importlib.metadata import version
+        from wizard import __version__
 
-        parser.exit(0, f"wizard {version('compression-wizard')}\n")
+        parser.exit(0, f"wizard {__version__}\n")
     if options.command is None:
         parser.print_help()
         parser.exit(0)

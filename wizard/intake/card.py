@@ -54,6 +54,8 @@ TASK_OF_ENDING = {
     "Model": "feature-extraction",
 }
 DEFAULT_TOKENS = 128
+# Raise it when a card says more or counts differently; older cards are then made anew.
+CARD_LAYOUT = 1
 DEFAULT_IMAGE_SIDE = 224
 
 
@@ -108,7 +110,7 @@ def _key(
         config,
         files,
         jsonable(workload),
-        [version(name) for name in ("compression-wizard", "torch", "transformers")],
+        [CARD_LAYOUT, *(version(name) for name in ("torch", "transformers"))],
         jsonable(_family(config)),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -168,17 +170,13 @@ def _profile(
         support=support,
         licence=_licence(header),
         base_model=_text(header.get("base_model")),
-        labels=_labels(config)
-        if task in {Task.TEXT_CLASSIFICATION, Task.IMAGE_CLASSIFICATION}
-        else (),
+        labels=_labels(config) if task is not Task.FEATURE_EXTRACTION else (),
         max_tokens=max_tokens,
         image_size=image_side if task is Task.IMAGE_CLASSIFICATION else None,
         channels=int(config.get("num_channels", 3)),
-        hidden_size=config.get("hidden_size")
-        if isinstance(config.get("hidden_size"), int)
-        else None,
-        layers=config.get("num_hidden_layers"),
-        vocabulary=config.get("vocab_size"),
+        hidden_size=_whole(config.get("hidden_size")),
+        layers=_whole(config.get("num_hidden_layers")),
+        vocabulary=_whole(config.get("vocab_size")),
         depthwise_share=counted.depthwise / counted.conv if counted.conv else 0.0,
         tied_embeddings=bool(config.get("tie_word_embeddings", False)) and task is None,
         files=tuple(sorted(found.files)),
@@ -282,6 +280,10 @@ def _readme_header(folder: Path) -> dict[str, Any]:
     except (yaml.YAMLError, IndexError):
         return {}
     return header if isinstance(header, dict) else {}
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _licence(header: dict[str, Any]) -> str | None:

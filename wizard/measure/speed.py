@@ -25,7 +25,7 @@ WARM_UP_BLOCKS = 6
 RESAMPLES = 2000
 # Above this ratio between like blocks, the machine was doing something else.
 BUSY_SPREAD = 1.35
-SECONDS = 5.0
+SECONDS = 3.0
 
 
 def alone(process: Process, workload: Workload, seconds: float = SECONDS) -> Latency:
