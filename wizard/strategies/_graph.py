@@ -34,7 +34,7 @@ EXTERNAL_ABOVE = 1_500_000_000
 class Footprint:
     """Bytes of stored float32 weights by the kind of node that uses them, each counted once.
 
-    `rows` and `columns` sum over the matrices: what scales per row or per column cost.
+    `columns` of all matrices and `rows` of all tables: what scales of their own cost.
     """
 
     matmul: int = 0
@@ -43,7 +43,6 @@ class Footprint:
     other: int = 0
     matrices: int = 0
     columns: int = 0
-    tables: int = 0
     rows: int = 0
 
     @property
@@ -100,15 +99,12 @@ def save(model: onnx.ModelProto, path: Path) -> Path:
 
 def strip(model: onnx.ModelProto) -> None:
     """Drop stack traces, doc strings and intermediate shapes: they hold paths of our machine."""
-    del model.metadata_props[:]
-    model.doc_string = ""
     graph = model.graph
-    graph.doc_string = ""
-    del graph.metadata_props[:]
     del graph.value_info[:]
-    for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
-        part.doc_string = ""
-        del part.metadata_props[:]
+    parts = (*graph.node, *graph.initializer, *graph.input, *graph.output)
+    for part in (model, graph, *parts):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
 
 
 def stored(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
@@ -151,6 +147,16 @@ def embeddings(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     ]
 
 
+def free_tables(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The embedding lookups whose table nothing but lookups reads."""
+    lookups = embeddings(model)
+    reads = users(model)
+    by_table = {node.input[0]: 0 for node in lookups}
+    for node in lookups:
+        by_table[node.input[0]] += 1
+    return [node for node in lookups if reads[node.input[0]] == by_table[node.input[0]]]
+
+
 def weight_convs(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     """Conv nodes whose weight is stored in float32."""
     known = stored(model)
@@ -167,24 +173,29 @@ def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     return next((get_attribute_value(a) for a in node.attribute if a.name == name), default)
 
 
-def footprint(model: onnx.ModelProto) -> Footprint:
-    """Where the bytes of the stored float32 weights are, Gemm counted as MatMul."""
+def footprint(path: Path) -> Footprint:
+    """Where the bytes of the stored float32 weights are, as a quantizer will find them.
+
+    That is after the exact rewrites: Gemm as MatMul, weights out from behind a Transpose; tied
+    tables count as `other`, because they stay as they are.
+    """
+    model = load(path)
+    gemm_to_matmul(model)
+    fold_transposed_weights(model)
     known = stored(model)
-    gemms = [n.input[1] for n in model.graph.node if n.op_type == "Gemm" and n.input[1] in known]
-    tables = {node.input[0] for node in embeddings(model)}
-    matrices = {node.input[1] for node in weight_matmuls(model)} | set(gemms)
-    matrices -= tables
+    tables = {node.input[0] for node in free_tables(model)}
+    tied = {node.input[0] for node in embeddings(model)} - tables
+    matrices = {node.input[1] for node in weight_matmuls(model)} - tables - tied
     convs = {node.input[1] for node in weight_convs(model)}
     sizes = {name: 4 * _count(one.dims) for name, one in known.items() if one.data_type == 1}
     named = matrices | tables | convs
     return Footprint(
-        matmul=sum(sizes[name] for name in matrices if name in sizes),
+        matmul=sum(sizes[name] for name in matrices),
         embedding=sum(sizes[name] for name in tables),
         conv=sum(sizes[name] for name in convs),
         other=sum(size for name, size in sizes.items() if name not in named),
         matrices=len(matrices),
-        columns=sum(max(known[name].dims) for name in matrices),
-        tables=len(tables),
+        columns=sum(known[name].dims[1] for name in matrices),
         rows=sum(known[name].dims[0] for name in tables),
     )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wizard.strategies import _graph
-from wizard.strategies._rows import free_tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +52,9 @@ def quantize_embeddings(model: onnx.ModelProto, *, bits: int, block: int) -> int
     Written as uint8 with `bits` said: the int4 form would raise the model's opset.
     """
     known = _graph.stored(model)
-    lookups = [node for node in free_tables(model) if known[node.input[0]].dims[1] % block == 0]
+    lookups = [
+        node for node in _graph.free_tables(model) if known[node.input[0]].dims[1] % block == 0
+    ]
     for table in dict.fromkeys(node.input[0] for node in lookups):
         _store_blocks(model, known[table], bits, block)
     swaps = {node.output[0]: [_block_lookup(node, bits, block)] for node in lookups}

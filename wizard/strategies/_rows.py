@@ -17,20 +17,10 @@ FLOAT = 1  # onnx.TensorProto.FLOAT
 LARGEST = 127  # symmetric 8 bits: -127..127
 
 
-def free_tables(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The embedding lookups whose table nothing but lookups reads."""
-    lookups = _graph.embeddings(model)
-    reads = _graph.users(model)
-    by_table = {node.input[0]: 0 for node in lookups}
-    for node in lookups:
-        by_table[node.input[0]] += 1
-    return [node for node in lookups if reads[node.input[0]] == by_table[node.input[0]]]
-
-
 def embeddings_to_int8(model: onnx.ModelProto) -> int:
     """Quantize every free table in place; returns how many lookups were rewritten."""
     known = _graph.stored(model)
-    lookups = free_tables(model)
+    lookups = _graph.free_tables(model)
     for table in dict.fromkeys(node.input[0] for node in lookups):
         _store_rounded(model, known[table])
     _graph.replace_nodes(model, {node.output[0]: _lookup(node) for node in lookups})

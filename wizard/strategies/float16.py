@@ -32,7 +32,7 @@ def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
     del settings, bench
     model = _graph.load(artifact.path)
     floats = [one for one in model.graph.initializer if one.data_type == FLOAT]
-    if _graph.footprint(model).total == 0 or _already_half(model):
+    if _graph.footprint(artifact.path).total == 0 or _already_half(model):
         raise NotSupported(strategy=TITLE, because="its weights are not in 32-bit floats")
     if any(_too_large(one) for one in floats if len(one.dims) > 1):
         because = f"it holds weights above {LARGEST:.0f}, the largest 16-bit number"
@@ -71,10 +71,10 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
 def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
     """Half the bytes of the weights, 32-bit inputs and outputs, and the file opens."""
     del settings
-    was, now = _graph.load(before.path), _graph.load(after.path)
+    now = _graph.load(after.path)
     halves = sum(one.data_type == FLOAT16 for one in now.graph.initializer)
     _graph.must_hold(halves, "16-bit weight", TITLE)
-    weights = _graph.footprint(was)
+    weights = _graph.footprint(before.path)
     _graph.must_weigh(after.bytes, before.bytes - (weights.total - weights.other) / 2, TITLE)
     _graph.must_load(after.path, TITLE)
 

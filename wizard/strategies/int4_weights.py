@@ -33,7 +33,7 @@ class Settings(nouns.Settings):
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
     """Refuses a model without stored matrices, and one that is mostly convolutions."""
     del settings, bench
-    found = _graph.footprint(_graph.load(artifact.path))
+    found = _graph.footprint(artifact.path)
     if found.conv > found.matmul + found.embedding:
         because = "its weights are mostly convolutions, which the 4-bit kernels do not take"
         raise NotSupported(strategy=TITLE, because=because)
@@ -57,7 +57,7 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
 
 def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
     """4-bit weights are in the file, it is as small as arithmetic says, it opens."""
-    was = _graph.footprint(_graph.load(before.path))
+    was = _graph.footprint(before.path)
     now = _graph.load(after.path)
     _graph.must_hold(_nbits.quantized_nodes(now, BITS), "layer with 4-bit weights", TITLE)
     saved = _nbits.saved_bytes(was, bits=BITS, block=settings.block, embeddings=settings.embeddings)

@@ -34,7 +34,7 @@ class Settings(nouns.Settings):
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
     """Refuses a model without stored matrices, and one that is mostly convolutions."""
     del settings, bench
-    found = _graph.footprint(_graph.load(artifact.path))
+    found = _graph.footprint(artifact.path)
     if found.conv > found.matmul + found.embedding:
         because = "its weights are mostly convolutions, which run about ten times slower this way"
         raise NotSupported(strategy=TITLE, because=because)
@@ -75,7 +75,7 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
 
 def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
     """Integer multiplications are in the file, it is as small as arithmetic says, it opens."""
-    was = _graph.footprint(_graph.load(before.path))
+    was = _graph.footprint(before.path)
     now = _graph.operators(_graph.load(after.path))
     _graph.must_hold(now["MatMulInteger"], "8-bit matrix multiplication", TITLE)
     saved = was.matmul * 3 / 4 - 5 * was.columns

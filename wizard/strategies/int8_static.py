@@ -52,7 +52,7 @@ def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
     rows = len(examples.load_feeds(bench.calibration)) if bench.calibration else 0
     if min(rows, settings.samples) < FEWEST_ROWS:
         raise CalibrationTooSmall(rows=min(rows, settings.samples), needed=FEWEST_ROWS)
-    found = _graph.footprint(_graph.load(artifact.path))
+    found = _graph.footprint(artifact.path)
     if found.matmul + found.conv == 0:
         because = "no matrix multiplication or convolution with stored weights to quantize"
         raise NotSupported(strategy=TITLE, because=because)
@@ -157,7 +157,7 @@ class _Reader:
 
 def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
     """8-bit layers are in the file, no range is infinite, it is as small as arithmetic says."""
-    was = _graph.footprint(_graph.load(before.path))
+    was = _graph.footprint(before.path)
     model = _graph.load(after.path)
     now = _graph.operators(model)
     _graph.must_hold(now["QuantizeLinear"], "layer with 8-bit activations", TITLE)

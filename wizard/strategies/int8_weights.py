@@ -32,7 +32,7 @@ class Settings(nouns.Settings):
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
     """Refuses a model without a single stored matrix or convolution."""
     del settings, bench
-    found = _graph.footprint(_graph.load(artifact.path))
+    found = _graph.footprint(artifact.path)
     if found.matmul + found.conv == 0:
         because = "no matrix multiplication with stored weights: there is nothing to quantize"
         raise NotSupported(strategy=TITLE, because=because)
@@ -54,7 +54,7 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
 
 def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
     """8-bit weights are in the file, it is as small as arithmetic says, it opens."""
-    was = _graph.footprint(_graph.load(before.path))
+    was = _graph.footprint(before.path)
     now = _graph.load(after.path)
     _graph.must_hold(_nbits.quantized_nodes(now, BITS), "layer with 8-bit weights", TITLE)
     saved = _nbits.saved_bytes(was, bits=BITS, block=settings.block, embeddings=settings.embeddings)

@@ -111,7 +111,8 @@ def _constant_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     settled = set(_graph.stored(model))
     found = []
     for node in model.graph.node:
-        if node.op_type in NOT_CONSTANT or node.domain not in ("", "ai.onnx"):
+        ours = node.domain in ("", "ai.onnx") and len(node.output) == 1
+        if not ours or node.op_type in NOT_CONSTANT:
             continue
         if all(name in settled for name in node.input if name):
             settled.update(node.output)
