@@ -16,12 +16,19 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from wizard.errors import PresetBroken, Unexpected, UnknownName, WizardError
-from wizard.nouns import Ability, Device, Explained, Family, Rule, Sample
+from wizard.nouns import Ability, Device, Explained, Family, Priority, Rule, Sample, Task, Value
 
 Found = TypeVar("Found")
 Record = TypeVar("Record")
 
-OPERATORS = ("_in", "_at_least", "_below", "_has_any", "_has_none")  # and none: equality
+SUITS = {  # a condition's operator -> the kinds of fact it may ask about; "" is equality
+    "": ("text", "number", "list", "yes or no"),
+    "_in": ("text", "number"),
+    "_at_least": ("number",),
+    "_below": ("number",),
+    "_has_any": ("list",),
+    "_has_none": ("list",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +125,7 @@ def _typed(kind: type[Record], values: Mapping[str, Any], path: Path) -> Record:
         if key not in known:
             raise PresetBroken(file=path.name, because=_unknown("key", key, known))
     try:
-        return cast("Record", _reader(kind).validate_python(values, extra="forbid"))
+        return cast("Record", _reader(cast("Any", kind)).validate_python(values, extra="forbid"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -154,7 +161,7 @@ def condition(name: str) -> tuple[str, str]:
 
 
 def _parts(name: str) -> tuple[str, str]:
-    operator = next((one for one in OPERATORS if name.endswith(one)), "")
+    operator = next((one for one in SUITS if one and name.endswith(one)), "")
     return name.removesuffix(operator), operator
 
 
@@ -177,12 +184,42 @@ def read_rule(path: Path) -> Rule:
         values.setdefault(key, {})
     values.setdefault("steps", [])
     rule = _typed(Rule, values, path)
-    facts = words().facts
-    _only_known("fact", (_parts(name)[0] for name in rule.when), facts, path)
+    _check_facts(rule.when, path)
     for example in rule.examples:
-        _only_known("fact", example.facts, facts, path)
+        _check_facts(example.facts, path)
     _only_known("kind of source", (source.kind for source in rule.sources), words().citations, path)
     return rule
+
+
+def _check_facts(stated: Mapping[str, Value], path: Path) -> None:
+    """Every fact exists, its operator suits it, and named things are things we know."""
+    for name, value in stated.items():
+        fact, operator = _parts(name)
+        _only_known("fact", [fact], words().facts, path)
+        if words().facts[fact] not in SUITS[operator]:
+            raise PresetBroken(file=path.name, because=f"{name} does not suit the fact {fact}")
+        known = _known_values(fact)
+        if known is not None:
+            given = value if isinstance(value, list) else [value]
+            _only_known(fact, map(str, given), known, path)
+
+
+def _known_values(fact: str) -> Collection[str] | None:
+    """The values a fact can take, or None when it is a number."""
+    lists = {
+        "isa": words().isa,
+        "arch": words().arches,
+        "runtimes": words().runtimes,
+        "shape": words().shapes,
+        "device_group": words().groups,
+        "priority": tuple(Priority),
+        "task": tuple(Task),
+    }
+    if fact == "family":
+        return families()
+    if fact == "device_id":
+        return [path.stem for path in _files("devices")]
+    return lists.get(fact)
 
 
 @lru_cache(maxsize=1)
