@@ -141,8 +141,8 @@ def plan_for(profile: ModelProfile, needs: Needs, host: HostFacts) -> Plan:
         needs,
         device=device,
         rules=library.rules(),
-        host=host,
         strategies=strategies,
+        family=library.families().get(profile.family),
     )
 
 

@@ -1,0 +1,12 @@
+"""Chooses what to try, in which order, and says why. Pure.
+
+Covers: facts, rule effects, ranking, refusals with what to relax, what would change the choice,
+counter-offers, the contract in one sentence, the command that does the same.
+Does not cover: forecasts (estimate), running anything (run).
+"""
+
+from wizard.advise.choose import advise
+from wizard.advise.facts import Firing, facts_of, fires
+from wizard.advise.needs import check_needs, command, sentence_of
+
+__all__ = ["Firing", "advise", "check_needs", "command", "facts_of", "fires", "sentence_of"]

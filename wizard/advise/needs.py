@@ -1,0 +1,95 @@
+"""The contract: is it sensible, what does it say in one sentence, which command states it.
+
+Covers: absurd budgets, the sentence, the command line. Does not cover: candidates.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Mapping
+
+from wizard.errors import BadNeeds
+from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority
+
+# (lowest, highest) that can mean anything, by what is limited.
+SENSIBLE = {
+    "latency": (0.001, 3_600_000.0),
+    "size": (0.001, 1_000_000.0),
+    "memory": (1.0, 10_000_000.0),
+}
+MOST_MINUTES = 24 * 60.0
+MOST_TOKENS = 100_000
+
+
+def check_needs(needs: Needs, devices: Mapping[str, Device]) -> None:
+    """Raises BadNeeds for a limit that nothing could keep or miss."""
+    for budget in needs.budgets:
+        low, high = SENSIBLE[budget.quantity]
+        _within(f"The {budget.quantity} limit", budget.at_most, low, high, budget.unit)
+    _within("The allowed drop", needs.tolerance.points, 0.0, 100.0, "points")
+    _within("The minutes allowed", needs.minutes, 0.05, MOST_MINUTES, "minutes")
+    if needs.workload.tokens is not None:
+        _within("The tokens of a request", needs.workload.tokens, 1, MOST_TOKENS, "tokens")
+    _within("The batch", needs.workload.batch, 1, 4096, "inputs")
+
+
+def _within(name: str, value: float, low: float, high: float, unit: str) -> None:
+    if math.isfinite(value) and low <= value <= high:
+        return
+    because = f"it must lie between {low:g} and {high:,.0f} {unit}"
+    raise BadNeeds(name=name, value=f"{value:g}", because=because)
+
+
+def sentence_of(profile: ModelProfile, needs: Needs, device: Device) -> str:
+    """The contract in one sentence."""
+    place = "this machine" if device.measured_here else device.name
+    parts = [_clause(budget, needs) for budget in needs.budgets]
+    limits = f" {', '.join(parts)}," if parts else ""
+    return (
+        f"Run {profile.title} on {place}{limits} "
+        f"losing at most {_points(needs.tolerance.points)} of quality; "
+        f"among those that do, the {needs.priority.value} wins."
+    )
+
+
+def _points(points: float) -> str:
+    return f"{points:g} point" + ("" if points == 1 else "s")
+
+
+def _clause(budget: Budget, needs: Needs) -> str:
+    if budget.quantity == "latency":
+        which = "in 95 of 100 requests" if budget.percentile == 95 else "in the median"
+        shape = f"{needs.workload.tokens} tokens" if needs.workload.tokens else "one picture"
+        return f"in at most {budget.at_most:g} ms per request ({which}, {shape})"
+    what = "of file" if budget.quantity == "size" else "of memory"
+    return f"with at most {budget.at_most:g} MB {what}"
+
+
+def command(needs: Needs, ref: ModelRef) -> str:
+    """The command that states the same contract; options at their defaults are left out."""
+    words = ["wizard", "run", str(ref), "--device", needs.device_id]
+    for budget in needs.budgets:
+        words += [f"--{budget.quantity}-{budget.unit.lower()}", f"{budget.at_most:g}"]
+        if budget.percentile == 95:
+            words += ["--percentile", "95"]
+    words += ["--max-drop", f"{needs.tolerance.points:g}"]
+    if needs.priority is not Priority.FASTEST:
+        words += ["--priority", needs.priority.value]
+    words += _others(needs)
+    return shlex.join([*words, "--out", "out/"])
+
+
+def _others(needs: Needs) -> list[str]:
+    words = []
+    if needs.minutes != 10:
+        words += ["--minutes", f"{needs.minutes:g}"]
+    if needs.data != "sample":
+        words += ["--data", needs.data]
+    if needs.workload.tokens is not None:
+        words += ["--tokens", str(needs.workload.tokens)]
+    if needs.seed:
+        words += ["--seed", str(needs.seed)]
+    if needs.only:
+        words += ["--only", needs.only]
+    return words
