@@ -81,7 +81,7 @@ class RemoteCode(BadInput):
 
 
 class UnknownArchitecture(BadInput):
-    """transformers does not know this architecture. Facts: architecture."""
+    """transformers does not know this architecture. Facts: architecture, because."""
 
     code = "unknown-architecture"
 

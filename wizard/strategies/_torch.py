@@ -87,7 +87,10 @@ def _load(folder: Path, task: Task) -> Any:
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         if "does not recognize this architecture" in str(error):
-            raise UnknownArchitecture(architecture=_architecture(folder)) from error
+            because = "It may be newer than the transformers installed here."
+            raise UnknownArchitecture(
+                architecture=_architecture(folder), because=because
+            ) from error
         raise ExportFailed(model=folder.name, because=_reason(error)) from error
     missing = sorted(name for name in found["missing_keys"] if "pooler" not in name)
     if missing:  # transformers would fill them with random numbers and only warn
