@@ -7,11 +7,13 @@ Does not cover: verdicts (compare); making candidates (strategies).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wizard.errors import WorkerFailed
+from wizard.examples.feeds import Feeds
 from wizard.measure import audit as auditing
 from wizard.measure import memory, quality, speed
 from wizard.measure.process import Process
@@ -116,6 +118,24 @@ def answer_one(model: Path, feeds: Path, profile: ModelProfile) -> OneAnswer:
     return OneAnswer(output=tuple(float(one) for one in value), ms=ms)
 
 
+def raw_answers(model: Path, feeds: Feeds, count: int) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Inputs and raw output of the first rows, for a check on another device.
+
+    The only run in the caller's own process; the files are ours.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    wanted = [one.name for one in session.get_inputs()]
+    for index in range(count):
+        row = feeds.row(index)
+        inputs = {name: row[name] for name in wanted}
+        yield inputs, session.run(None, inputs)[0]
+
+
 def _outputs(bench: Bench, artifact: Artifact) -> Path:
     return bench.folder / f"outputs-{artifact.sha256[:12]}.npy"
 
@@ -143,4 +163,11 @@ def _part(bench: Bench, low: float, high: float) -> Callable[[float, str], None]
     return lambda fraction, detail: bench.report(low + (high - low) * fraction, detail)
 
 
-__all__ = ["Bench", "OneAnswer", "answer_one", "weigh_candidate", "weigh_original"]
+__all__ = [
+    "Bench",
+    "OneAnswer",
+    "answer_one",
+    "raw_answers",
+    "weigh_candidate",
+    "weigh_original",
+]

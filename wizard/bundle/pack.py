@@ -1,0 +1,232 @@
+"""Writes the bundle: model, tokenizer, scripts, recipe, report, measurements, manifest.
+
+Covers: the layout of product.md part 5, written beside the target and renamed, manifest last.
+Does not cover: the words of the model card (card.py) and of the report (report.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wizard.bundle.card import card
+from wizard.bundle.report import report
+from wizard.errors import OutputNotEmpty
+from wizard.examples.feeds import Feeds, load_feeds
+from wizard.nouns import (
+    ArtifactBundle,
+    BundleFile,
+    Candidate,
+    Json,
+    Measurement,
+    Outcome,
+    Source,
+    Task,
+    jsonable,
+)
+from wizard.strategies._contract import discover
+
+MANIFEST = "MANIFEST.json"
+ROWS_TO_CHECK = 20
+CARRIED = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "generation_config.json",
+    "modules.json",
+    "LICENSE",
+)
+SCRIPT_OF_TASK = {
+    Task.TEXT_CLASSIFICATION: "run_text.py.txt",
+    Task.IMAGE_CLASSIFICATION: "run_image.py.txt",
+    Task.FEATURE_EXTRACTION: "run_vector.py.txt",
+}
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def pack(
+    folder: Path,
+    *,
+    outcome: Outcome,
+    candidate_id: str,
+    model_folder: Path,
+    feeds: Path,
+    command: str,
+    result: Mapping[str, Json],
+) -> ArtifactBundle:
+    """The bundle of one candidate at `folder`, whole or not at all.
+
+    Raises OutputNotEmpty when the folder holds a bundle or anything else.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise OutputNotEmpty(path=str(folder))
+    temporary = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    candidate = next(one for one in outcome.plan.candidates if one.id == candidate_id)
+    after = outcome.measurements[candidate_id]
+    try:
+        name = _model(temporary, candidate, after)
+        _carried(temporary, model_folder)
+        _scripts(temporary, outcome, name)
+        _check_data(temporary, after.artifact.path, load_feeds(feeds), name)
+        _texts(temporary, outcome, candidate, command, name)
+        _json(temporary / "recipe.json", recipe(outcome, candidate, command))
+        _json(temporary / "measurements.json", _measurements(outcome, after, result))
+        files = manifest_of(temporary)
+        _json(temporary / MANIFEST, {"schema": "wizard.bundle/1", "files": jsonable(files)})
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return ArtifactBundle(folder=folder, files=files)
+
+
+def _model(folder: Path, candidate: Candidate, after: Measurement) -> str:
+    """Copy the model under the name that transformers.js expects; the name."""
+    stem = discover()[candidate.steps[-1].strategy].file_stem
+    target = folder / "onnx" / f"{stem}.onnx"
+    target.parent.mkdir()
+    source = after.artifact.path
+    external = source.with_name(source.name + ".data")
+    if external.exists():
+        # The model names its data file, so the data keeps that name.
+        shutil.copyfile(external, target.with_name(external.name))
+    shutil.copyfile(source, target)
+    return f"onnx/{target.name}"
+
+
+def _carried(folder: Path, model_folder: Path) -> None:
+    for name in CARRIED:
+        if (model_folder / name).is_file():
+            shutil.copyfile(model_folder / name, folder / name)
+    pooling = model_folder / "1_Pooling"
+    if pooling.is_dir():
+        shutil.copytree(pooling, folder / "1_Pooling")
+
+
+def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
+    assert outcome.plan.profile.task is not None  # noqa: S101 - a measured model has a task
+    run = (TEMPLATES / SCRIPT_OF_TASK[outcome.plan.profile.task]).read_text(encoding="utf-8")
+    check = (TEMPLATES / "check.py.txt").read_text(encoding="utf-8")
+    for target, text in (("run.py", run), ("check.py", check)):
+        (folder / target).write_text(text.replace("@MODEL@", name), encoding="utf-8")
+
+
+def _check_data(folder: Path, model: Path, feeds: Feeds, name: str) -> None:
+    """Inputs and expected outputs for check.py: a few real rows, and what this file says here."""
+    import numpy as np
+
+    from wizard.measure import raw_answers
+
+    count = min(ROWS_TO_CHECK, len(feeds))
+    arrays: dict[str, Any] = {"count": np.int64(count)}
+    for index, (inputs, output) in enumerate(raw_answers(model, feeds, count)):
+        for key, value in inputs.items():
+            arrays[f"{index}.{key}"] = value
+        arrays[f"{index}.expected"] = output.astype(np.float32)
+    np.savez_compressed(folder / "check_data.npz", **arrays)
+
+
+def _texts(folder: Path, outcome: Outcome, candidate: Candidate, command: str, name: str) -> None:
+    (folder / "README.md").write_text(card(outcome, candidate, command, name), encoding="utf-8")
+    page = report(outcome, candidate, command)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+def recipe(outcome: Outcome, candidate: Candidate, command: str) -> Mapping[str, Json]:
+    """Everything needed to do it again."""
+    plan = outcome.plan
+    ref = plan.profile.ref
+    named = Path(ref.name).name if ref.source is Source.FOLDER else str(ref)
+    return {
+        "schema": "wizard.recipe/1",
+        "model": {
+            "name": named,
+            "source": ref.source.value,
+            "revision": ref.revision,
+            "weights_sha256": outcome.original.artifact.parent,
+            "onnx_sha256": outcome.original.artifact.sha256,
+        },
+        "device": plan.device.id,
+        "data": {"origin": outcome.data_origin, "rows": len(outcome.original.quality.answers.rows)},
+        "seed": plan.needs.seed,
+        "steps": [jsonable(step) for step in candidate.steps],
+        "workload": jsonable(plan.needs.workload),
+        "versions": jsonable(outcome.original.host.versions),
+        "command": public_command(command),
+    }
+
+
+def public_command(command: str) -> str:
+    """The command without the folders of whoever ran it."""
+    words = []
+    for word in command.split(" "):
+        plain = word.strip("'\"")
+        local = plain.startswith(("/", "~")) or plain[1:3] == ":\\"
+        words.append(Path(plain).name if local else word)
+    return " ".join(words)
+
+
+def _measurements(
+    outcome: Outcome, after: Measurement, result: Mapping[str, Json]
+) -> Mapping[str, Json]:
+    """Before and after without the folders of this machine."""
+    return {
+        "schema": "wizard.measurements/1",
+        "host": jsonable(outcome.original.host),
+        "before": _weighed(outcome.original),
+        "after": _weighed(after),
+        "verdict": result["verdict"],
+    }
+
+
+def _weighed(measurement: Measurement) -> Json:
+    value = jsonable(measurement)
+    assert isinstance(value, dict)  # noqa: S101 - a dataclass becomes a mapping
+    artifact = {key: item for key, item in value["artifact"].items() if key != "path"}
+    return {**value, "artifact": artifact}
+
+
+def manifest_of(folder: Path) -> tuple[BundleFile, ...]:
+    """Every file with its bytes and hash, in a fixed order."""
+    return tuple(
+        BundleFile(
+            path=path.relative_to(folder).as_posix(),
+            bytes=path.stat().st_size,
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    )
+
+
+def _json(path: Path, value: Json) -> None:
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def zip_of(folder: Path) -> ArtifactBundle:
+    """The bundle with a zip beside it; same files, same zip."""
+    target = folder.with_suffix(".zip")
+    if not target.exists():
+        temporary = target.with_suffix(".partial")
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            for path in sorted(folder.rglob("*")):
+                if path.is_file():
+                    name = path.relative_to(folder).as_posix()
+                    entry = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
+                    entry.compress_type = zipfile.ZIP_DEFLATED
+                    archive.writestr(entry, path.read_bytes())
+        temporary.replace(target)
+    files = manifest_of(folder)
+    return ArtifactBundle(folder=folder, files=files, zip=target)

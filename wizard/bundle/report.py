@@ -1,0 +1,259 @@
+"""The one-page report: self-contained HTML that prints well and convinces a third person.
+
+Covers: verdict, clauses, before and after, charts with a table each, candidates, what changed,
+reasons with sources, host facts, the command. Does not cover: the web page (ui).
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from wizard import charts
+from wizard.nouns import Candidate, Clause, Measurement, Outcome, Verdict
+
+CHANGED_AT_MOST = 12
+STYLE = """
+:root{--bg:#f7f6f2;--sf:#fff;--ink:#1a1d1b;--mut:#5a615c;--ln:#e2dfd6;--ac:#0b6e4f;--bef:#b0a78f;
+--bad:#b3261e;--warn:#8f5200;--zone:#eaf4ef}
+@media (prefers-color-scheme:dark){:root{--bg:#101311;--sf:#181c19;--ink:#eceeea;--mut:#a5ada7;
+--ln:#2c332e;--ac:#4cc38a;--bef:#6b7069;--bad:#ff8a80;--warn:#e0a352;--zone:#15281f}}
+*{box-sizing:border-box}body{margin:0 auto;max-width:60rem;padding:2rem 1.5rem 4rem;background:var(--bg);
+color:var(--ink);font:16px/1.5 "IBM Plex Sans",system-ui,sans-serif}
+h1{font-size:1.75rem;line-height:1.25;margin:.4rem 0 1rem;text-wrap:balance}
+h2{font-size:1.15rem;margin:2.2rem 0 .7rem}p{margin:.4rem 0}
+.mut{color:var(--mut)}code{font-family:"IBM Plex Mono",ui-monospace,monospace;font-size:.92em}
+.badge{display:inline-block;padding:.1rem .7rem;border:1.5px solid currentColor;border-radius:99px;
+font-weight:700;font-size:.9rem}.PASS{color:var(--ac)}.MISS{color:var(--bad)}.CANNOT{color:var(--warn)}
+.tw{overflow-x:auto;border:1px solid var(--ln);border-radius:10px;background:var(--sf)}
+table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}
+th,td{text-align:left;padding:.55rem .9rem;border-top:1px solid var(--ln);vertical-align:top}
+thead th{border-top:0;color:var(--mut);font-weight:400}
+.two{display:grid;grid-template-columns:1fr 1fr;gap:1rem}@media (max-width:760px){.two{grid-template-columns:1fr}}
+figure{margin:0;background:var(--sf);border:1px solid var(--ln);border-radius:10px;padding:1rem}
+figcaption{font-weight:700;margin-bottom:.6rem}svg{width:100%;height:auto;display:block;overflow:visible}
+svg text{font-size:14px;fill:var(--mut)}svg .lb,svg .val{fill:var(--ink)}svg .val{font-weight:700}
+svg .b{fill:var(--bef)}svg .a{fill:var(--ac)}svg .o{fill:var(--mut)}svg circle{opacity:.65}
+svg .pt{opacity:1}svg .md{stroke:var(--ink);stroke-width:2}svg .gr{stroke:var(--ln)}
+svg .iv{stroke:var(--mut)}svg .bg{stroke:var(--bad);stroke-dasharray:4 4}svg .bt{fill:var(--bad)}
+svg .zone{fill:var(--zone)}pre{white-space:pre-wrap;background:var(--sf);border:1px solid var(--ln);
+border-radius:10px;padding:.8rem 1rem;overflow-wrap:anywhere}li{margin:.3rem 0}
+@media print{body{background:#fff;max-width:none;padding:0}figure,.tw{break-inside:avoid}h2{break-after:avoid}}
+"""
+
+
+def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
+    """report.html; everything in it comes from the outcome."""
+    from wizard.bundle.pack import public_command
+
+    after = outcome.measurements[candidate.id]
+    judged = next(v for v in outcome.comparison.verdicts if v.candidate_id == candidate.id)
+    sections = [
+        _head(outcome, judged.overall),
+        "<h2>The contract</h2>",
+        f"<p>{escape(outcome.plan.sentence)}</p>",
+        clauses_table(judged.clauses),
+        "<h2>Before and after</h2>",
+        before_after(outcome.original, after),
+        figures(outcome, candidate.id),
+        "<h2>What was tried</h2>",
+        tried(outcome),
+        "<h2>Answers that changed</h2>",
+        changed(outcome, candidate.id),
+        "<h2>Why this candidate</h2>",
+        reasons(candidate),
+        "<h2>How it was measured</h2>",
+        host(outcome),
+        f"<pre><code>{escape(public_command(command))}</code></pre>",
+    ]
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width,initial-scale=1'>"
+        f"<title>{escape(outcome.plan.profile.title)}, compressed</title>"
+        f"<style>{STYLE}</style></head><body>{''.join(sections)}</body></html>"
+    )
+
+
+def _head(outcome: Outcome, overall: Verdict) -> str:
+    return (
+        f"<p class='mut'>Compression Wizard, report on {escape(outcome.plan.profile.title)}</p>"
+        f"{badge(overall)}<h1>{escape(outcome.comparison.headline)}</h1>"
+    )
+
+
+def badge(verdict: Verdict) -> str:
+    """PASS, MISS or CANNOT TELL in its colour."""
+    css = verdict.value.split(" ", 1)[0]
+    return f"<span class='badge {css}'>{verdict.value}</span>"
+
+
+def clauses_table(clauses: tuple[Clause, ...]) -> str:
+    """Each clause with its verdict, why, what next and where the number comes from."""
+    rows = "".join(
+        f"<tr><td data-l='Verdict'>{badge(one.verdict)}</td>"
+        f"<td data-l='Clause'>{escape(one.name)}</td>"
+        f"<td data-l='Why'>{escape(one.because)}"
+        f"{f'<br><b>{escape(one.next)}</b>' if one.next else ''}</td>"
+        f"<td data-l='Basis'>{one.basis.value}</td></tr>"
+        for one in clauses
+    )
+    return (
+        "<div class='tw'><table class='tb'><thead><tr><th scope='col'>Verdict</th>"
+        "<th scope='col'>Clause</th><th scope='col'>Why, and what next</th>"
+        f"<th scope='col'>Basis</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def before_after(before: Measurement, after: Measurement) -> str:
+    """The table of everything measured."""
+    first = after.against or before.latency
+    score = 100 if after.quality.metric != "spearman" else 1
+    unit = "%" if score == 100 else ""
+    lines = [
+        ("File", before.size.value, after.size.value, "MB"),
+        ("Zipped", before.zipped.value, after.zipped.value, "MB"),
+        ("Latency, median", first.p50.value, after.latency.p50.value, "ms"),
+        ("Latency, 95th percentile", first.p95.value, after.latency.p95.value, "ms"),
+        ("Peak memory", before.memory.peak.value, after.memory.peak.value, "MB"),
+        ("Load time", before.memory.load_ms.value, after.memory.load_ms.value, "ms"),
+        (
+            after.quality.metric.capitalize(),
+            score * before.quality.value.value,
+            score * after.quality.value.value,
+            unit,
+        ),
+    ]
+    rows = [
+        (
+            name,
+            f"{charts.show_number(b)} {u}".strip(),
+            f"{charts.show_number(a)} {u}".strip(),
+            charts.show_change(b, a),
+        )
+        for name, b, a, u in lines
+    ]
+    rows.append(("What the file is", before.audit.label, after.audit.label, ""))
+    return charts.table(("", "Before", "After", "Change"), rows)
+
+
+def figures(outcome: Outcome, candidate_id: str) -> str:
+    """Latency strip and trade-off plot."""
+    after = outcome.measurements[candidate_id]
+    limit = limit_of(outcome, "latency") if outcome.plan.device.measured_here else None
+    strip = charts.latency_strip(after.against or outcome.original.latency, after.latency, limit)
+    plot = trade_off(outcome)
+    return (
+        "<div class='two' style='margin-top:1rem'>"
+        f"<figure class='card fig'><figcaption>Latency here, milliseconds</figcaption>{strip}</figure>"
+        f"<figure class='card fig'><figcaption>File size (MB) against score</figcaption>{plot}</figure></div>"
+    )
+
+
+def limit_of(outcome: Outcome, quantity: str) -> float | None:
+    """The limit of a clause, if the user set one."""
+    budgets = outcome.plan.needs.budgets
+    return next((one.at_most for one in budgets if one.quantity == quantity), None)
+
+
+def trade_off(outcome: Outcome) -> str:
+    """Every measured candidate and the original: size against score, with intervals."""
+    best = outcome.comparison.chosen or outcome.comparison.nearest
+    titles = {one.id: one.title for one in outcome.plan.candidates}
+    entries = [("original", outcome.original), *outcome.measurements.items()]
+    points = [
+        charts.Point(
+            name=titles.get(name, "Original"),
+            cost=one.size.value,
+            score=100 * one.quality.value.value,
+            score_low=100 * (one.quality.value.low or one.quality.value.value),
+            score_high=100 * (one.quality.value.high or one.quality.value.value),
+            chosen=name == best,
+            original=name == "original",
+        )
+        for name, one in entries
+    ]
+    floor = 100 * outcome.original.quality.value.value - outcome.plan.needs.tolerance.points
+    return charts.trade_off(points, cost_limit=limit_of(outcome, "size"), score_floor=floor)
+
+
+def tried(outcome: Outcome) -> str:
+    """Every candidate: what came out, or why nothing did."""
+    failed = {one.candidate_id: one.because for one in outcome.failed}
+    judged = {one.candidate_id: one.overall.value for one in outcome.comparison.verdicts}
+    rows = []
+    for candidate in outcome.plan.candidates:
+        after = outcome.measurements.get(candidate.id)
+        if after is None:
+            said = failed.get(candidate.id, "not reached")
+            rows.append((candidate.title, "", "", "", said))
+            continue
+        rows.append(
+            (
+                candidate.title,
+                f"{charts.show_number(after.size.value)} MB",
+                f"{charts.show_number(after.latency.p50.value)} ms",
+                f"{charts.show_number(100 * after.quality.value.value)}",
+                judged.get(candidate.id, ""),
+            )
+        )
+    return charts.table(("Candidate", "File", "Latency here", "Score", "Verdict"), rows)
+
+
+def changed(outcome: Outcome, candidate_id: str) -> str:
+    """How many answers changed, and the first of them."""
+    before = outcome.original.quality.answers
+    after = outcome.measurements[candidate_id].quality.answers
+    if not after.predicted:
+        agreement = outcome.measurements[candidate_id].quality.agreement
+        mean = f"{agreement.value:.4f}" if agreement else "not measured"
+        return f"<p>Mean cosine between the original's vectors and the new ones: {mean}.</p>"
+    labels = outcome.plan.profile.labels
+    pairs = list(zip(before.rows, before.predicted, after.predicted, strict=True))
+    flips = [(at, *pair) for at, pair in enumerate(pairs) if pair[1] != pair[2]]
+    kinds = [_kind(before.truth[at] if before.truth else None, b, a) for at, _, b, a in flips]
+    said = f"{len(flips)} of {len(pairs)} answers changed"
+    if before.truth:
+        said += f": {kinds.count('broke')} broke, {kinds.count('fixed')} were fixed"
+    if not flips:
+        return f"<p>{said}.</p>"
+    rows = [
+        (
+            str(row),
+            labels[before.truth[at]] if before.truth else "",
+            f"{labels[b]} {before.confidence[at]:.2f}",
+            f"{labels[a]} {after.confidence[at]:.2f}",
+            kind,
+        )
+        for (at, row, b, a), kind in list(zip(flips, kinds, strict=True))[:CHANGED_AT_MOST]
+    ]
+    return f"<p>{said}.</p>" + charts.table(("Row", "Truth", "Before", "After", "Change"), rows)
+
+
+def _kind(truth: int | None, before: int, after: int) -> str:
+    if truth is None:
+        return "changed"
+    return "broke" if before == truth else "fixed" if after == truth else "changed"
+
+
+def reasons(candidate: Candidate) -> str:
+    """Each reason with its source, each warning."""
+    items = "".join(
+        f"<li>{escape(one.sentence)}"
+        f"{f' <span class=mut>({escape(one.source)})</span>' if one.source else ''}</li>"
+        for one in (*candidate.reasons, *candidate.warnings)
+    )
+    return f"<p><b>{escape(candidate.title)}</b></p><ul>{items}</ul>"
+
+
+def host(outcome: Outcome) -> str:
+    """The machine and the versions behind every number."""
+    facts = outcome.original.host
+    noise = outcome.original.latency.noise
+    versions = ", ".join(f"{name} {value}" for name, value in sorted(facts.versions.items()))
+    return (
+        f"<p>{escape(facts.cpu)}, {facts.usable_cores} cores, {facts.ram_bytes / 1e9:.0f} GB, "
+        f"{escape(facts.system)}; {escape(', '.join(sorted(facts.isa)))}.</p>"
+        f"<p class='mut'>{escape(versions)}.</p>"
+        "<p>The original and each candidate ran in turns, in fresh processes, on the same inputs. "
+        f"The machine's own noise was {noise - 1:.0%}; a speed-up inside it is called none. "
+        f"Quality was compared on the same {len(outcome.original.quality.answers.rows)} rows.</p>"
+    )

@@ -1,0 +1,236 @@
+"""Charts as inline SVG and numbers as people read them; the same in the page and the report.
+
+Covers: latency strip, trade-off plot, before/after bars, a table beside each for screen readers.
+Does not cover: pages. Colours come from CSS classes (.b before, .a after, .gr grid, .bg limit),
+so that light, dark and print follow the style sheet. Everything from outside is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from wizard.nouns import Latency, Quantity
+
+WIDTH, LEFT, RIGHT = 520, 84, 24
+DOTS = 90
+
+
+def show_number(value: float) -> str:
+    """Three significant digits, no exponent."""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if size >= 100:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    if size >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if size >= 0.1 else f"{value:.2g}"
+
+
+def show_quantity(quantity: Quantity) -> str:
+    """Value, unit and, when there is one, the range."""
+    if quantity.low is None or quantity.high is None or quantity.low == quantity.high:
+        return f"{show_number(quantity.value)} {quantity.unit}"
+    return f"{show_number(quantity.low)} to {show_number(quantity.high)} {quantity.unit}"
+
+
+def show_change(before: float, after: float) -> str:
+    """The relative change in per cent, with a real minus sign."""
+    if not before:
+        return ""
+    change = 100 * (after / before - 1)
+    if abs(change) < 0.5:
+        return "no change"
+    sign = "\u2212" if change < 0 else "+"
+    return f"{sign}{abs(change):.0f}\u00a0%"
+
+
+def show_points(points: float) -> str:
+    """A difference in points, with a real minus sign."""
+    sign = "\u2212" if points < 0 else "+" if points > 0 else ""
+    size = f"{abs(points):.2f}".rstrip("0").rstrip(".") or "0"
+    return f"{sign}{size} point{'' if size == '1' else 's'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """A linear axis from `low` to `high` on `start`..`end` pixels."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        span = self.high - self.low or 1.0
+        return self.start + (value - self.low) / span * (self.end - self.start)
+
+    def ticks(self, count: int = 4) -> list[float]:
+        """Round numbers inside the axis."""
+        raw = (self.high - self.low) / count or 1.0
+        base = 10.0 ** len(str(int(raw))) / 10 if raw >= 1 else 1.0
+        while base > raw:
+            base /= 10
+        step = next(base * m for m in (1, 2, 5, 10) if base * m >= raw)
+        first = int(self.low / step) * step
+        made = [first + step * index for index in range(count + 4)]
+        return [one for one in made if self.low <= one <= self.high * 1.0001]
+
+
+def _svg(height: int, title: str, body: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{body}</svg>"
+    )
+
+
+def _grid(scale: Scale, top: int, bottom: int) -> str:
+    return "".join(
+        f'<line class="gr" x1="{scale(t):.1f}" x2="{scale(t):.1f}" y1="{top}" y2="{bottom}"/>'
+        f'<text x="{scale(t):.1f}" y="{bottom + 18}" text-anchor="middle">{show_number(t)}</text>'
+        for t in scale.ticks()
+    )
+
+
+def latency_strip(before: Latency, after: Latency, limit_ms: float | None) -> str:
+    """Every timed request as a dot, the medians as lines, the limit dashed; milliseconds."""
+    shown = [_thinned(one.samples_ms) for one in (before, after)]
+    highest = max(max(one) for one in shown)
+    if limit_ms is not None and limit_ms < 3 * highest:
+        highest = max(highest, limit_ms * 1.1)
+    scale = Scale(low=0.0, high=highest * 1.04, start=LEFT, end=WIDTH - RIGHT)
+    body = _grid(scale, 14, 128)
+    for row, (name, css, values, latency) in enumerate(
+        (("Before", "b", shown[0], before), ("After", "a", shown[1], after))
+    ):
+        y = 44 + 54 * row
+        body += f'<text class="lb" x="0" y="{y + 5}">{name}</text>'
+        for index, value in enumerate(values):
+            jitter = ((index * 37) % 23 - 11) * 1.1
+            body += f'<circle class="{css}" cx="{scale(value):.1f}" cy="{y + jitter:.1f}" r="2.6"/>'
+        middle = scale(latency.p50.value)
+        body += (
+            f'<line class="md" x1="{middle:.1f}" x2="{middle:.1f}" y1="{y - 19}" y2="{y + 19}"/>'
+        )
+        anchor = "end" if middle > WIDTH * 0.75 else "start"
+        shift = -6 if anchor == "end" else 6
+        body += (
+            f'<text class="val" x="{middle + shift:.1f}" y="{y - 14}" text-anchor="{anchor}">'
+            f"{show_number(latency.p50.value)} ms</text>"
+        )
+    if limit_ms is not None and limit_ms <= scale.high:
+        x = scale(limit_ms)
+        body += f'<line class="bg" x1="{x:.1f}" x2="{x:.1f}" y1="8" y2="128"/>'
+        body += (
+            f'<text class="bt" x="{x - 5:.1f}" y="124" text-anchor="end">'
+            f"limit {show_number(limit_ms)}</text>"
+        )
+    return _svg(152, "Latency of every timed request, before and after", body)
+
+
+def _thinned(values: Sequence[float]) -> list[float]:
+    """At most DOTS values evenly through the sorted ones, without the slowest hundredth."""
+    ordered = sorted(values)[: max(1, int(len(values) * 0.99))]
+    step = max(1, len(ordered) // DOTS)
+    return ordered[::step]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A pair of bars: what it is, before and after, and their unit."""
+
+    name: str
+    before: float
+    after: float
+    unit: str
+
+
+def bars(pairs: Sequence[Bar]) -> str:
+    """Before and after of several quantities, each pair on its own scale."""
+    body = ""
+    for row, pair in enumerate(pairs):
+        y = 10 + 50 * row
+        longest = max(pair.before, pair.after) or 1.0
+        scale = Scale(low=0, high=longest, start=0, end=WIDTH - LEFT - 40 - 80)
+        left = LEFT + 36
+        body += f'<text class="lb" x="0" y="{y + 21}">{escape(pair.name)}</text>'
+        for offset, css, value in ((0, "b", pair.before), (18, "a", pair.after)):
+            width = max(2.0, scale(value))
+            label = "val" if css == "a" else ""
+            body += (
+                f'<rect class="{css}" x="{left}" y="{y + offset}" '
+                f'width="{width:.1f}" height="13" rx="2"/>'
+                f'<text class="{label}" x="{left + width + 6:.1f}" y="{y + offset + 11}">'
+                f"{show_number(value)} {escape(pair.unit)}</text>"
+            )
+    return _svg(12 + 50 * len(pairs), "Before and after", body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A candidate in the trade-off plot. `cost` is megabytes or milliseconds; `score` per cent."""
+
+    name: str
+    cost: float
+    score: float
+    score_low: float
+    score_high: float
+    chosen: bool = False
+    original: bool = False
+
+
+def trade_off(points: Sequence[Point], *, cost_limit: float | None, score_floor: float) -> str:
+    """Cost against score with intervals; the zone that keeps the contract is shaded."""
+    height, bottom, top = 290, 236, 20
+    costs = [one.cost for one in points] + ([cost_limit] if cost_limit else [])
+    costs = [one for one in costs if one <= 1.6 * max(point.cost for point in points)]
+    lows = [one.score_low for one in points] + [score_floor]
+    highs = [one.score_high for one in points]
+    pad = 0.12 * max(0.5, max(highs) - min(lows))
+    x = Scale(low=0.0, high=max(costs) * 1.12, start=LEFT - 24, end=WIDTH - RIGHT)
+    y = Scale(low=min(lows) - pad, high=max(highs) + pad, start=bottom, end=top)
+    right = x(min(cost_limit, x.high)) if cost_limit else x.end
+    body = (
+        f'<rect class="zone" x="{x.start}" y="{top}" width="{max(0.0, right - x.start):.1f}" '
+        f'height="{max(0.0, y(score_floor) - top):.1f}"/>'
+    )
+    body += _grid(x, top, bottom)
+    for tick in y.ticks(3):
+        body += (
+            f'<text x="{x.start - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">'
+            f"{show_number(tick)}</text>"
+        )
+    for point in points:
+        body += _dot(point, x(point.cost), y)
+    return _svg(height, "Cost against score; the shaded zone keeps the contract", body)
+
+
+def _dot(point: Point, at: float, y: Scale) -> str:
+    css = "b" if point.original else "a" if point.chosen else "o"
+    low, high, middle = y(point.score_low), y(point.score_high), y(point.score)
+    anchor = "end" if at > WIDTH * 0.62 else "start"
+    shift = -10 if anchor == "end" else 10
+    return (
+        f'<line class="iv" x1="{at:.1f}" x2="{at:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>'
+        f'<circle class="{css} pt" cx="{at:.1f}" cy="{middle:.1f}" r="6"/>'
+        f'<text class="{"val" if point.chosen else "lb"}" x="{at + shift:.1f}" '
+        f'y="{middle - 9:.1f}" text-anchor="{anchor}">{escape(point.name)}</text>'
+    )
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], css: str = "tb") -> str:
+    """A plain table; on phones each cell carries its heading."""
+    head = "".join(f"<th scope='col'>{escape(one)}</th>" for one in headings)
+    body = ""
+    for row in rows:
+        cells = "".join(
+            f"<td data-l='{escape(name)}'>{escape(cell)}</td>"
+            for name, cell in zip(headings, row, strict=True)
+        )
+        body += f"<tr>{cells}</tr>"
+    return (
+        f"<div class='tw'><table class='{css}'><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
+    )
