@@ -169,7 +169,7 @@ def start(plan: Plan, *, owner: str = "local") -> str:
 def _free_memory() -> int:
     import psutil
 
-    return min(psutil.virtual_memory().available, host().ram_bytes)
+    return min(int(psutil.virtual_memory().available), host().ram_bytes)
 
 
 def _check_room(plan: Plan, free_memory: int) -> None:

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from wizard import estimate
 from wizard.advise.facts import Facts, facts_of, fires
@@ -121,7 +122,19 @@ def _decide(
     kept, left = ranked[:CANDIDATES_AT_MOST], ranked[CANDIDATES_AT_MOST:]
     considered += [_left_out(one, kept[0]) for one in left]
     refused += _standing_refusals(case, fired, refused)
+    if kept:
+        said = (*kept[0].warnings, *_about_the_whole_plan(case, fired))
+        kept[0] = dataclasses.replace(kept[0], warnings=said)
     return tuple(kept), _unique(refused), _unique(considered)
+
+
+def _about_the_whole_plan(case: _Case, fired: Iterable[Rule]) -> tuple[Reason, ...]:
+    """Warnings that are about no technique of ours; the recommendation carries them."""
+    return tuple(
+        Reason(sentence=rule.why, rule_id=rule.id, source=_source(rule))
+        for rule in fired
+        if rule.effect is Effect.WARN and not set(rule.targets) & set(case.strategies)
+    )
 
 
 def _by_target(fired: Iterable[Rule]) -> dict[str, list[Rule]]:
@@ -166,7 +179,7 @@ def _steps(case: _Case, rule: Rule) -> tuple[Step, ...]:
         validate(Step(strategy=name, settings=rule.settings.get(name, {}))) for name in rule.steps
     )
     kinds = [case.strategies[step.strategy] for step in steps]
-    for first, second in zip(kinds, kinds[1:], strict=False):
+    for first, second in pairwise(kinds):
         if second.accepts is not first.gives or second.stage < first.stage:
             because = f"{second.name} cannot follow {first.name}"
             raise PresetBroken(file=f"{rule.id}.toml", because=because)
@@ -323,7 +336,7 @@ def _flips(case: _Case) -> list[tuple[str, dict[str, Value], _Case]]:
     if case.device.isa & native:
         isa = case.device.isa - native
         device = dataclasses.replace(case.device, isa=isa)
-        change: dict[str, Value] = {"isa": sorted(isa)}
+        change: dict[str, Value] = {"isa": [*sorted(isa)]}
         said = "If the processor could not multiply 8-bit numbers"
         flips.append((said, change, dataclasses.replace(case, device=device)))
     return flips

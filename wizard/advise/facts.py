@@ -13,6 +13,7 @@ from wizard.estimate import baseline
 from wizard.nouns import Device, Family, ModelProfile, Needs, Rule, Value
 
 Facts = Mapping[str, Value]
+UNLIMITED = 10.0  # the ratio when no limit was set: room for ten of the original
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ def facts_of(
         "family": profile.family,
         "shape": family.shape if family else shape_of(profile),
         "task": profile.task.value if profile.task else None,
-        "isa": sorted(device.isa),
+        "isa": [*sorted(device.isa)],
         "arch": device.arch,
         "device_id": device.id,
         "device_group": device.group,
@@ -57,8 +58,8 @@ def facts_of(
         "size_limit_mb": size,
         "memory_limit_mb": memory,
         "original_fits": fits,
-        "latency_ratio_needed": latency / original.latency.value if latency else None,
-        "size_ratio_needed": size / original.size.value if size else None,
+        "latency_ratio_needed": latency / original.latency.value if latency else UNLIMITED,
+        "size_ratio_needed": size / original.size.value if size else UNLIMITED,
         "calibration_rows": 256 if needs.data == "sample" else None,
         "languages_named": None,
     }

@@ -96,16 +96,17 @@ def _how_to_run(outcome: Outcome, name: str) -> str:
         "In Optimum (`pip install optimum-onnx`):\n",
         "```python",
         f"from optimum.onnxruntime import {CLASS_OF_TASK[task]}",
-        f'model = {CLASS_OF_TASK[task]}.from_pretrained(".", subfolder="onnx", '
-        f'file_name="{stem}.onnx")',
+        f"model = {CLASS_OF_TASK[task]}.from_pretrained(",
+        f'    ".", subfolder="onnx", file_name="{stem}.onnx"',
+        ")",
         "```\n",
     ]
     if stem in DTYPE_OF_STEM:
         lines += [
             "In transformers.js (serve this folder, or push it to the Hub):\n",
             "```js",
-            f'const pipe = await pipeline("{task.value}", "your/model", '
-            f'{{ dtype: "{DTYPE_OF_STEM[stem]}" }});',
+            f'const pipe = await pipeline("{task.value}", "your/model",',
+            f'  {{ dtype: "{DTYPE_OF_STEM[stem]}" }});',
             "```\n",
         ]
     return "\n".join(lines)

@@ -54,7 +54,7 @@ SCRIPT_OF_TASK = {
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def pack(
+def pack(  # noqa: PLR0913 - what a bundle is made of
     folder: Path,
     *,
     outcome: Outcome,

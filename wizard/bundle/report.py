@@ -7,38 +7,13 @@ reasons with sources, host facts, the command. Does not cover: the web page (ui)
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 from wizard import charts
 from wizard.nouns import Candidate, Clause, Measurement, Outcome, Verdict
 
 CHANGED_AT_MOST = 12
-STYLE = """
-:root{--bg:#f7f6f2;--sf:#fff;--ink:#1a1d1b;--mut:#5a615c;--ln:#e2dfd6;--ac:#0b6e4f;--bef:#b0a78f;
---bad:#b3261e;--warn:#8f5200;--zone:#eaf4ef}
-@media (prefers-color-scheme:dark){:root{--bg:#101311;--sf:#181c19;--ink:#eceeea;--mut:#a5ada7;
---ln:#2c332e;--ac:#4cc38a;--bef:#6b7069;--bad:#ff8a80;--warn:#e0a352;--zone:#15281f}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:60rem;padding:2rem 1.5rem 4rem;background:var(--bg);
-color:var(--ink);font:16px/1.5 "IBM Plex Sans",system-ui,sans-serif}
-h1{font-size:1.75rem;line-height:1.25;margin:.4rem 0 1rem;text-wrap:balance}
-h2{font-size:1.15rem;margin:2.2rem 0 .7rem}p{margin:.4rem 0}
-.mut{color:var(--mut)}code{font-family:"IBM Plex Mono",ui-monospace,monospace;font-size:.92em}
-.badge{display:inline-block;padding:.1rem .7rem;border:1.5px solid currentColor;border-radius:99px;
-font-weight:700;font-size:.9rem}.PASS{color:var(--ac)}.MISS{color:var(--bad)}.CANNOT{color:var(--warn)}
-.tw{overflow-x:auto;border:1px solid var(--ln);border-radius:10px;background:var(--sf)}
-table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.55rem .9rem;border-top:1px solid var(--ln);vertical-align:top}
-thead th{border-top:0;color:var(--mut);font-weight:400}
-.two{display:grid;grid-template-columns:1fr 1fr;gap:1rem}@media (max-width:760px){.two{grid-template-columns:1fr}}
-figure{margin:0;background:var(--sf);border:1px solid var(--ln);border-radius:10px;padding:1rem}
-figcaption{font-weight:700;margin-bottom:.6rem}svg{width:100%;height:auto;display:block;overflow:visible}
-svg text{font-size:14px;fill:var(--mut)}svg .lb,svg .val{fill:var(--ink)}svg .val{font-weight:700}
-svg .b{fill:var(--bef)}svg .a{fill:var(--ac)}svg .o{fill:var(--mut)}svg circle{opacity:.65}
-svg .pt{opacity:1}svg .md{stroke:var(--ink);stroke-width:2}svg .gr{stroke:var(--ln)}
-svg .iv{stroke:var(--mut)}svg .bg{stroke:var(--bad);stroke-dasharray:4 4}svg .bt{fill:var(--bad)}
-svg .zone{fill:var(--zone)}pre{white-space:pre-wrap;background:var(--sf);border:1px solid var(--ln);
-border-radius:10px;padding:.8rem 1rem;overflow-wrap:anywhere}li{margin:.3rem 0}
-@media print{body{background:#fff;max-width:none;padding:0}figure,.tw{break-inside:avoid}h2{break-after:avoid}}
-"""
+STYLE = Path(__file__).parent / "templates" / "report.css"
 
 
 def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
@@ -69,7 +44,7 @@ def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width,initial-scale=1'>"
         f"<title>{escape(outcome.plan.profile.title)}, compressed</title>"
-        f"<style>{STYLE}</style></head><body>{''.join(sections)}</body></html>"
+        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body>{''.join(sections)}</body></html>"
     )
 
 
@@ -143,9 +118,13 @@ def figures(outcome: Outcome, candidate_id: str) -> str:
     plot = trade_off(outcome)
     return (
         "<div class='two' style='margin-top:1rem'>"
-        f"<figure class='card fig'><figcaption>Latency here, milliseconds</figcaption>{strip}</figure>"
-        f"<figure class='card fig'><figcaption>File size (MB) against score</figcaption>{plot}</figure></div>"
+        f"{_figure('Latency here, milliseconds', strip)}"
+        f"{_figure('File size (MB) against score', plot)}</div>"
     )
+
+
+def _figure(caption: str, drawing: str) -> str:
+    return f"<figure class='card fig'><figcaption>{escape(caption)}</figcaption>{drawing}</figure>"
 
 
 def limit_of(outcome: Outcome, quantity: str) -> float | None:

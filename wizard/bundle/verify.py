@@ -1,4 +1,4 @@
-"""Opens a bundle again: is it whole, unchanged, and what it says it is?
+"""Opens a bundle again and sees whether it is whole, unchanged and what it says.
 
 Covers: manifest and hashes, the model opened, its label read from the file, a receipt judged.
 Does not cover: measuring anew.

@@ -338,7 +338,7 @@ def jobs(listed: Iterable[JobStatus], *, as_json: bool) -> None:
     if not shown:
         say("No jobs yet.")
         return
-    rows = [("id", "state", "model", "device", "result")]
+    rows: list[tuple[str, ...]] = [("id", "state", "model", "device", "result")]
     rows += [(one.id, one.state.value, one.model, one.device, one.sentence) for one in shown]
     for line in aligned(rows):
         say(line)

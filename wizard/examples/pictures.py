@@ -13,9 +13,13 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from wizard.errors import DataEmpty, DataUnreadable
 from wizard.nouns import ExampleSet
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 LARGEST_SIDE = 4096
@@ -85,7 +89,7 @@ def _from_zip(path: Path) -> Iterator[tuple[str, bytes]]:
             yield inner.parent.name, archive.read(entry)
 
 
-def _opened(raw: bytes, origin: str) -> object:
+def _opened(raw: bytes, origin: str) -> np.ndarray[Any, Any]:
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 

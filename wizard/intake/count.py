@@ -134,4 +134,4 @@ def _closed_form(model: Any, workload: Workload) -> int:
     weights = sum(
         module.weight.numel() for module in model.modules() if isinstance(module, torch.nn.Linear)
     )
-    return weights * workload.batch * (workload.tokens or 1)
+    return int(weights) * workload.batch * (workload.tokens or 1)

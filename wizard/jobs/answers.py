@@ -6,7 +6,7 @@ Does not cover: the child process (questions.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from wizard import bundle, examples, intake, measure, run
@@ -102,7 +102,7 @@ def _outcome(folder: Path) -> Outcome:
     return outcome
 
 
-ANSWERS = {
+ANSWERS: Mapping[str, Callable[..., object]] = {
     "examine": examine,
     "preview": preview,
     "pack_again": pack_again,

@@ -86,7 +86,7 @@ def _classes(
 def _top(raw: Array) -> Array:
     import numpy as np
 
-    return np.where(np.isfinite(raw), raw, -np.inf).argmax(axis=1)
+    return np.asarray(np.where(np.isfinite(raw), raw, -np.inf).argmax(axis=1))
 
 
 def probabilities(raw: Array) -> Array:
@@ -95,7 +95,7 @@ def probabilities(raw: Array) -> Array:
 
     shifted = np.nan_to_num(raw, nan=0.0, posinf=1e4, neginf=-1e4)
     powers = np.exp(shifted - shifted.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _embeddings(raw: Array, examples: ExampleSet, original: Array | None) -> Quality:
@@ -127,7 +127,7 @@ def _unit(raw: Array) -> Array:
     import numpy as np
 
     finite = np.nan_to_num(raw, nan=0.0, posinf=0.0, neginf=0.0)
-    return finite / np.maximum(np.linalg.norm(finite, axis=1, keepdims=True), 1e-12)
+    return np.asarray(finite / np.maximum(np.linalg.norm(finite, axis=1, keepdims=True), 1e-12))
 
 
 def _collapsed_classes(

@@ -60,7 +60,7 @@ def _warm(process: Process) -> float:
 
     before = float("inf")
     for _ in range(WARM_UP_BLOCKS):
-        now = statistics.median(process.ask("time", runs=4)["ms"])
+        now = float(statistics.median(process.ask("time", runs=4)["ms"]))
         if abs(now - before) < 0.05 * before:
             return now
         before = now

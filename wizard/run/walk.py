@@ -301,7 +301,7 @@ def _part(
     report: Callable[[float, str], None], low: float, high: float
 ) -> Callable[[float, str], None]:
     """A reporter for one part of a phase."""
-    return lambda fraction, detail="": report(low + (high - low) * fraction, detail)
+    return lambda fraction, detail: report(low + (high - low) * fraction, detail)
 
 
 def _fail(state: _Walk, candidate: Candidate, error: WizardError) -> None:
