@@ -37,7 +37,7 @@ check: $(VENV)/.tested ## format, lint, types, layers, docs, fast tests (under t
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --verbose | tail -n 4
-	@$(BIN)/cog --check -P README.md requirements.txt
+	@$(BIN)/cog --check README.md requirements.txt
 	@$(BIN)/python -m pytest -q -m "not slow and not browser"
 
 test: check browser ## everything: the fast checks, the browser walk, the real runs
@@ -47,7 +47,7 @@ test: check browser ## everything: the fast checks, the browser walk, the real r
 format: $(VENV)/.tested ## format the code and bring generated docs up to date
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-	@$(BIN)/cog -P -r README.md requirements.txt
+	@$(BIN)/cog -r README.md requirements.txt
 
 clean: ## remove what the tools made
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache tests/artifacts dist
