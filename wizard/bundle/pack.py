@@ -77,7 +77,7 @@ def pack(  # noqa: PLR0913 - what a bundle is made of
     after = outcome.measurements[candidate_id]
     try:
         name = _model(temporary, candidate, after)
-        _carried(temporary, model_folder)
+        _carried(temporary, model_folder, feeds.parent)
         _scripts(temporary, outcome, name)
         _check_data(temporary, after.artifact.path, load_feeds(feeds), name)
         _texts(temporary, outcome, candidate, command, name)
@@ -106,10 +106,13 @@ def _model(folder: Path, candidate: Candidate, after: Measurement) -> str:
     return f"onnx/{target.name}"
 
 
-def _carried(folder: Path, model_folder: Path) -> None:
+def _carried(folder: Path, model_folder: Path, work: Path) -> None:
+    """The model's own small files; a tokenizer made for the job when it had none."""
     for name in CARRIED:
         if (model_folder / name).is_file():
             shutil.copyfile(model_folder / name, folder / name)
+    if not (folder / "tokenizer.json").exists() and (work / "tokenizer.json").is_file():
+        shutil.copyfile(work / "tokenizer.json", folder / "tokenizer.json")
     pooling = model_folder / "1_Pooling"
     if pooling.is_dir():
         shutil.copytree(pooling, folder / "1_Pooling")

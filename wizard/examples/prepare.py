@@ -35,21 +35,18 @@ def prepare(
     if profile.task is Task.IMAGE_CLASSIFICATION:
         arrays = _images(profile, model_folder, examples)
     else:
-        arrays = _texts(profile, model_folder, examples)
+        arrays = _texts(profile, model_folder, examples, out.parent)
     temporary = out.with_suffix(".tmp.npz")
     np.savez(temporary, **arrays)
     temporary.replace(out)
     return out
 
 
-def _texts(profile: ModelProfile, folder: Path, examples: ExampleSet) -> dict[str, Any]:
+def _texts(profile: ModelProfile, folder: Path, examples: ExampleSet, kept: Path) -> dict[str, Any]:
     import numpy as np
     from tokenizers import Tokenizer
 
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ConfigUnreadable(model=profile.title, because="it has no tokenizer.json")
-    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer = Tokenizer.from_file(str(_tokenizer(profile, folder, kept)))
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length=min(profile.max_tokens or LONGEST, LONGEST))
     flat = [text for pair in examples.pairs for text in pair] or list(examples.inputs)
@@ -63,6 +60,24 @@ def _texts(profile: ModelProfile, folder: Path, examples: ExampleSet) -> dict[st
         "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         "pad": np.int64(_pad_id(folder)),
     }
+
+
+def _tokenizer(profile: ModelProfile, folder: Path, kept: Path) -> Path:
+    """The model's tokenizer.json; one made from older files is kept in `kept` for the bundle."""
+    path, made = folder / "tokenizer.json", kept / "tokenizer.json"
+    if path.is_file():
+        return path
+    if made.is_file():
+        return made
+    from transformers import AutoTokenizer
+
+    try:
+        slow = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        slow.backend_tokenizer.save(str(made))
+    except (OSError, ValueError, AttributeError, ImportError) as error:
+        because = "it has no tokenizer.json and none can be made from its files"
+        raise ConfigUnreadable(model=profile.title, because=because) from error
+    return made
 
 
 def _task(profile: ModelProfile) -> str:

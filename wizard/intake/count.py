@@ -56,11 +56,6 @@ def _on_meta(config: dict[str, Any], task: Task | None) -> Any:
     import torch
     import transformers
 
-    loaders = {
-        Task.TEXT_CLASSIFICATION: transformers.AutoModelForSequenceClassification,
-        Task.IMAGE_CLASSIFICATION: transformers.AutoModelForImageClassification,
-        Task.FEATURE_EXTRACTION: transformers.AutoModel,
-    }
     named = dict(config)
     kind = named.pop("model_type")
     if kind not in transformers.CONFIG_MAPPING:
@@ -68,10 +63,18 @@ def _on_meta(config: dict[str, Any], task: Task | None) -> Any:
     built = transformers.CONFIG_MAPPING[kind].from_dict(named)
     try:
         with torch.device("meta"):
-            return loaders[task or Task.FEATURE_EXTRACTION].from_config(built).eval()
+            return loader_for(task).from_config(built).eval()
     except (ValueError, TypeError, RuntimeError) as error:
         because = str(error).split("\n", 1)[0][:160]
         raise UnknownArchitecture(architecture=kind, because=because) from error
+
+
+def loader_for(task: Task | None) -> Any:
+    """The AutoModel class of a task, from optimum's map of tasks."""
+    from optimum.exporters.tasks import TasksManager
+
+    name = (task or Task.FEATURE_EXTRACTION).value
+    return TasksManager.get_model_class_for_task(name, framework="pt", library="transformers")
 
 
 def _age(config: dict[str, Any]) -> str:

@@ -1,0 +1,249 @@
+"""Verdicts: PASS only when the whole bound is inside, MISS when it is outside, else CANNOT TELL."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.factories import (
+    a_candidate,
+    a_device,
+    a_latency,
+    a_measurement,
+    a_plan,
+    an_audit,
+    some_answers,
+    some_needs,
+)
+from wizard.compare import compare, judge
+from wizard.compare.paired import (
+    Z_ONE_SIDED,
+    _score,
+    drop_by_bootstrap,
+    drop_of_proportions,
+    mean_loss,
+    more_rows,
+    rank_loss,
+)
+from wizard.nouns import Basis, Priority, Verdict
+
+
+def flipped(rows, lost, won=0, wrong_before=0):
+    """Answers before and after: `lost` broke, `won` were fixed."""
+    before = [1] * rows
+    for i in range(wrong_before):
+        before[rows - 1 - i] = 0
+    after = list(before)
+    for i in range(lost):
+        after[i] = 0
+    for i in range(won):
+        after[rows - 1 - i] = 1
+    return some_answers(rows, predicted=before), some_answers(rows, predicted=after)
+
+
+def verdict_of(before, after, **plan):
+    original, candidate = a_measurement(answers=before), a_measurement(answers=after)
+    return judge(a_plan(**plan), "x", original, candidate)
+
+
+def quality(before, after, drop=1.0):
+    clauses = verdict_of(before, after, needs=some_needs(drop=drop)).clauses
+    return next(clause for clause in clauses if clause.name == "quality")
+
+
+def test_tango_s_bound_is_where_his_statistic_says():
+    """The bound is where Tango's statistic equals the one-sided quantile (his equation 6)."""
+    drop = drop_of_proportions(12, 2, 68)
+
+    assert drop.value == pytest.approx(10 / 68)
+    assert drop.low < drop.value < drop.high
+    assert _score(12, 2, 68, drop.high) == pytest.approx(-Z_ONE_SIDED, abs=1e-6)
+    assert _score(12, 2, 68, drop.low) == pytest.approx(Z_ONE_SIDED, abs=1e-6)
+
+
+def test_mcnemar_is_the_exact_binomial_test():
+    """Six against none has p = 2 / 64."""
+    assert drop_of_proportions(6, 0, 500).p_value == pytest.approx(2 / 64)
+
+
+def test_equal_answers_pass_with_a_bound_above_zero():
+    """No flip on 1,000 rows still leaves a little doubt, and says how little."""
+    clause = quality(*flipped(1000, 0))
+
+    assert clause.verdict is Verdict.PASS
+    assert 0 < clause.high < 0.5
+
+
+def test_a_large_loss_is_missed():
+    """Five points lost where one is allowed."""
+    assert quality(*flipped(1000, 50)).verdict is Verdict.MISS
+
+
+def test_a_loss_on_the_limit_cannot_be_told():
+    """Ten of a thousand broke and one point is allowed: more rows are asked for."""
+    clause = quality(*flipped(1000, 9))
+
+    assert clause.verdict is Verdict.CANNOT_TELL
+    assert clause.more_examples > 100
+    assert "more examples" in clause.next
+
+
+def test_few_rows_cannot_tell_what_many_can():
+    """The same rate of loss passes with enough rows."""
+    assert quality(*flipped(100, 0)).verdict is Verdict.CANNOT_TELL
+    assert quality(*flipped(2000, 0)).verdict is Verdict.PASS
+
+
+def test_collapse_fails_whatever_the_average_says():
+    """A named finding makes the quality clause a MISS."""
+    before, _ = flipped(1000, 0)
+    after = some_answers(1000, collapse=("It gives the same answer to every row.",))
+    clause = quality(before, after)
+
+    assert clause.verdict is Verdict.MISS
+    assert "same answer" in clause.because
+
+
+def test_without_labels_agreement_is_the_clause():
+    """Changed answers count as loss, and the sentence says agreement."""
+    before = some_answers(1000, truth=())
+    after = some_answers(1000, truth=(), agreement=(1.0,) * 980 + (0.0,) * 20)
+    plan = a_plan(needs=some_needs(drop=1.0))
+    original = a_measurement(answers=before)
+    candidate = a_measurement(answers=after)
+    clause = judge(plan, "x", original, candidate).clauses[-1]
+
+    assert clause.verdict is Verdict.MISS
+
+
+@pytest.mark.parametrize(
+    ("limit", "verdict"),
+    [(3.0, Verdict.PASS), (1.0, Verdict.MISS), (2.0, Verdict.CANNOT_TELL)],
+)
+def test_latency_is_judged_by_its_whole_interval(limit, verdict):
+    """1.96 to 2.04 ms against 3, 1 and 2 ms."""
+    before, after = flipped(2000, 0)
+    plan = a_plan(needs=some_needs(latency=limit))
+    judged = judge(plan, "x", a_measurement(answers=before), a_measurement(answers=after))
+
+    assert judged.clauses[0].verdict is verdict
+
+
+def test_a_busy_machine_makes_no_close_verdict():
+    """With 30 % noise, 2 ms against 2.3 ms is not settled."""
+    before, after = flipped(2000, 0)
+    busy = a_measurement(answers=after, latency=a_latency(2.0, noise=1.3, busy=True))
+    judged = judge(a_plan(needs=some_needs(latency=2.3)), "x", a_measurement(answers=before), busy)
+
+    assert judged.clauses[0].verdict is Verdict.CANNOT_TELL
+    assert "busy" in judged.clauses[0].next
+
+
+def test_a_speed_up_inside_the_noise_is_called_none():
+    """3 % faster with 5 % noise: no real speed-up."""
+    before, after = flipped(2000, 0)
+    candidate = a_measurement(
+        answers=after, latency=a_latency(1.94, noise=1.05), against=a_latency(2.0, noise=1.05)
+    )
+    judged = judge(
+        a_plan(needs=some_needs(latency=5.0)), "x", a_measurement(answers=before), candidate
+    )
+
+    assert "no real speed-up" in judged.clauses[0].because
+
+
+def test_another_device_is_judged_by_an_estimate():
+    """The clause's basis is estimated, and a receipt is asked for unless it passes."""
+    device = a_device(id="raspberry-pi-5", name="Raspberry Pi 5", measured_here=False)
+    before, after = flipped(2000, 0)
+    plan = a_plan(device=device, needs=some_needs(latency=0.8, device_id="raspberry-pi-5"))
+    clause = judge(plan, "x", a_measurement(answers=before), a_measurement(answers=after)).clauses[
+        0
+    ]
+
+    assert clause.basis is Basis.ESTIMATED
+    assert clause.low < clause.after < clause.high
+
+
+def test_size_is_exact():
+    """Five megabytes against five pass; against 4.9 they do not."""
+    before, after = flipped(2000, 0)
+    for limit, verdict in ((5.0, Verdict.PASS), (4.9, Verdict.MISS)):
+        plan = a_plan(needs=some_needs(size=limit))
+        judged = judge(plan, "x", a_measurement(answers=before), a_measurement(answers=after))
+        assert judged.clauses[0].verdict is verdict
+
+
+def two_candidates(**needs):
+    """A small slow one and a large fast one, both right."""
+    before, after = flipped(2000, 0)
+    original = a_measurement(answers=before, megabytes=20)
+    fast = a_measurement(answers=after, p50=1.0, megabytes=9, against=a_latency(3.0))
+    small = a_measurement(answers=after, p50=2.5, megabytes=3, against=a_latency(3.0))
+    plan = a_plan(
+        needs=some_needs(**needs), candidates=(a_candidate(id="fast"), a_candidate(id="small"))
+    )
+    measured = {"fast": fast, "small": small}
+    verdicts = {name: judge(plan, name, original, one) for name, one in measured.items()}
+    return compare(plan, original, measured, verdicts)
+
+
+def test_the_priority_decides_among_those_that_pass():
+    """Fastest takes the fast one, smallest the small one."""
+    assert two_candidates(latency=5.0).chosen == "fast"
+    assert two_candidates(latency=5.0, priority=Priority.SMALLEST).chosen == "small"
+
+
+def test_when_none_passes_the_nearest_miss_is_named():
+    """Nobody makes 0.5 ms; the faster one came closest."""
+    comparison = two_candidates(latency=0.5)
+
+    assert comparison.chosen is None
+    assert comparison.nearest == "fast"
+    assert comparison.overall is Verdict.MISS
+    assert "missed" in comparison.headline
+
+
+def test_nothing_measured_is_a_miss_without_a_candidate():
+    """Every candidate failed."""
+    comparison = compare(a_plan(), a_measurement(), {}, {})
+
+    assert (comparison.chosen, comparison.nearest) == (None, None)
+
+
+def test_an_audit_finding_is_told():
+    """What the file itself shows is in the sentence."""
+    before, after = flipped(2000, 0)
+    odd = a_measurement(answers=after, audit=an_audit(findings=("Stored twice.",)))
+    clause = judge(a_plan(), "x", a_measurement(answers=before), odd).clauses[-1]
+
+    assert "Stored twice." in clause.because
+
+
+def test_more_rows_shrink_the_bound_by_their_root():
+    """Four times the rows halve the reach."""
+    drop = drop_of_proportions(5, 2, 400)
+    more = more_rows(drop, 0.02)
+    scale = math.sqrt((400 + more) / 400)
+
+    assert (drop.high - drop.value) / scale == pytest.approx(0.02 - drop.value, rel=0.05)
+
+
+def test_the_bootstrap_finds_a_planted_loss_of_rank():
+    """Noise added to the scores lowers Spearman's rho; the bound covers the true loss."""
+    rng = np.random.default_rng(3)
+    target = rng.normal(size=800)
+    before = target + 0.3 * rng.normal(size=800)
+    after = target + 0.9 * rng.normal(size=800)
+    drop = drop_by_bootstrap(rank_loss(before, after, target), 800, seed=1, resamples=2000)
+
+    assert drop.low > 0
+    assert drop.low < drop.value < drop.high
+
+
+def test_the_bootstrap_is_the_same_every_time():
+    """Seeded: the same rows give the same bounds."""
+    loss = mean_loss([0.99, 0.98, 0.97, 1.0] * 50)
+    first, second = (drop_by_bootstrap(loss, 200, seed=5, resamples=500) for _ in range(2))
+
+    assert first == second
