@@ -52,7 +52,8 @@ def read_bundled(path: Path) -> ExampleSet:
 
 
 def _looks_like_text(path: Path) -> None:
-    start = path.open("rb").read(SNIFFED_BYTES)
+    with path.open("rb") as file:
+        start = file.read(SNIFFED_BYTES)
     if not start.strip():
         raise DataEmpty(path=path.name)
     if b"\0" in start:

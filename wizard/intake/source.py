@@ -62,7 +62,7 @@ def parse_ref(text: str) -> ModelRef:
 
 def _is_path(named: str) -> bool:
     looks = named.startswith((".", "/", "~")) or "\\" in named or re.match(r"^[A-Za-z]:", named)
-    return bool(looks) or Path(named).is_dir()
+    return bool(looks) or (bool(named) and Path(named).is_dir())
 
 
 def resolve(ref: ModelRef) -> ModelRef:
@@ -122,6 +122,8 @@ def check_files(ref: ModelRef, files: dict[str, int]) -> None:
 
 
 def _api() -> Any:
+    # No telemetry: read by the client when it is imported.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import HfApi
 
     return HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
@@ -156,8 +158,10 @@ def _download(ref: ModelRef, patterns: list[str]) -> str:
 @contextmanager
 def _hub_errors(ref: ModelRef) -> Iterator[None]:
     """The client's many exceptions as our three."""
-    import httpx
     from huggingface_hub import errors as hub
+
+    # Whichever HTTP library the client was built on, its errors share this base.
+    lost = next(one for one in hub.HfHubHTTPError.__mro__ if one.__name__ == "HTTPError")
 
     try:
         yield
@@ -171,5 +175,5 @@ def _hub_errors(ref: ModelRef) -> Iterator[None]:
     except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled) as error:
         because = "it is not in the local cache and the Hub cannot be asked"
         raise HubUnreachable(model=str(ref), because=because) from error
-    except (httpx.HTTPError, OSError) as error:
+    except (lost, OSError) as error:
         raise HubUnreachable(model=str(ref), because=type(error).__name__) from error

@@ -1,0 +1,270 @@
+"""What came to the door: a card without weights, or one clear sentence."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wizard import intake, library
+from wizard.errors import (
+    ConfigUnreadable,
+    ModelNotFound,
+    NotAModelFolder,
+    PickleOnly,
+    RemoteCode,
+    UnknownArchitecture,
+    WeightsDamaged,
+    WeightsMissing,
+)
+from wizard.intake.card import TASK_OF_ENDING, task_of
+from wizard.intake.count import loader_for
+from wizard.intake.machine import _from_cpuinfo
+from wizard.nouns import ModelRef, Source, SupportLevel, Task, Workload
+
+BERT = {
+    "model_type": "bert",
+    "architectures": ["BertForSequenceClassification"],
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "vocab_size": 100,
+    "max_position_embeddings": 64,
+    "id2label": {"0": "no", "1": "yes"},
+}
+
+
+def a_folder(tmp_path, config=None, **files):
+    """A model folder with a config and whatever files a test names."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    if config is not None:
+        (folder / "config.json").write_text(json.dumps(config))
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return intake.parse_ref(str(folder))
+
+
+def nothing(fraction, detail):
+    """A report nobody reads."""
+
+
+def test_a_sample_is_named_by_its_prefix():
+    """sample:intents is a sample, and a misspelt one is asked about."""
+    assert intake.parse_ref("sample:intents").source is Source.SAMPLE
+    with pytest.raises(ModelNotFound) as caught:
+        intake.parse_ref("sample:intens")
+    assert "sample:intents" in library.explain(caught.value).message
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "revision"),
+    [("bert-base-uncased", "bert-base-uncased", None), ("me/it@v1.0", "me/it", "v1.0")],
+)
+def test_a_hub_id_may_name_a_revision(text, name, revision):
+    """owner/name@revision."""
+    ref = intake.parse_ref(text)
+
+    assert (ref.source, ref.name, ref.revision) == (Source.HUB, name, revision)
+
+
+@pytest.mark.parametrize("text", ["./nowhere", "/no/such/folder", "~/nope", "", "a b", "a/b/c"])
+def test_what_is_no_model_is_refused(text):
+    """A missing folder, an empty name, a name that no Hub has."""
+    with pytest.raises(ModelNotFound):
+        intake.parse_ref(text)
+
+
+def test_the_card_comes_from_the_config_alone(tmp_path):
+    """No weight file is there, and yet everything is known."""
+    profile = intake.examine(a_folder(tmp_path, BERT))
+
+    assert profile.task is Task.TEXT_CLASSIFICATION
+    assert profile.labels == ("no", "yes")
+    assert profile.parameters.embedding == (100 + 64 + 2) * 32
+    assert profile.parameters.linear == 2 * (4 * 32 * 32 + 2 * 32 * 64) + 32 * 32 + 32 * 2
+    assert profile.support.level is SupportLevel.TESTED
+
+
+def test_arithmetic_grows_with_the_request(tmp_path):
+    """Twice the tokens, at least twice the multiply-adds."""
+    ref = a_folder(tmp_path, BERT)
+    short = intake.examine(ref, Workload(tokens=16)).macs
+    long = intake.examine(ref, Workload(tokens=32)).macs
+
+    assert 2 * short <= long <= 4 * short
+
+
+def test_a_second_look_needs_no_torch(tmp_path):
+    """The card is kept; reading it back imports neither torch nor transformers."""
+    ref = a_folder(tmp_path, BERT)
+    first = intake.examine(ref, None, tmp_path / "cache")
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom wizard import intake\n"
+        f"ref = intake.parse_ref({ref.name!r})\n"
+        f"card = intake.cached(ref, None, Path({str(tmp_path)!r}) / 'cache')\n"
+        "print(card.macs, 'torch' in sys.modules, 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert done.stdout.split() == [str(first.macs), "False", "False"], done.stderr
+
+
+def test_a_changed_config_is_looked_at_anew(tmp_path):
+    """The key is the content, not the name."""
+    ref = a_folder(tmp_path, BERT)
+    intake.examine(ref, None, tmp_path / "cache")
+    (Path(ref.name) / "config.json").write_text(json.dumps({**BERT, "vocab_size": 200}))
+
+    assert intake.cached(ref, None, tmp_path / "cache") is None
+
+
+@pytest.mark.parametrize("sample", ["intents", "digits"])
+def test_every_sample_has_a_card(sample):
+    """Tested family, licence, and parameters that match the weight file."""
+    profile = intake.examine(intake.parse_ref(f"sample:{sample}"))
+
+    assert profile.support.level is SupportLevel.TESTED
+    assert profile.parameters.total * 4 == pytest.approx(profile.weights_bytes, rel=0.03)
+
+
+def test_a_folder_without_config_is_no_model(tmp_path):
+    """Said in one sentence."""
+    with pytest.raises(NotAModelFolder):
+        intake.examine(a_folder(tmp_path))
+
+
+@pytest.mark.parametrize("raw", [b"{not json", b"[]", b"{}", b"\xff\xfe"])
+def test_an_unreadable_config_is_named(tmp_path, raw):
+    """Damaged JSON, a list, nothing in it, no text."""
+    ref = a_folder(tmp_path, {})
+    (Path(ref.name) / "config.json").write_bytes(raw)
+
+    with pytest.raises(ConfigUnreadable):
+        intake.examine(ref)
+
+
+def test_a_config_that_wants_code_is_refused(tmp_path):
+    """auto_map is never followed."""
+    config = {**BERT, "auto_map": {"AutoModel": "modeling.Mine"}}
+    with pytest.raises(RemoteCode):
+        intake.examine(a_folder(tmp_path, config))
+
+
+def test_an_unknown_architecture_says_whether_we_are_too_old(tmp_path):
+    """A config written by a newer transformers is told apart from a private one."""
+    config = {**BERT, "model_type": "novelty", "transformers_version": "99.0.0"}
+    with pytest.raises(UnknownArchitecture) as caught:
+        intake.examine(a_folder(tmp_path, config))
+
+    assert "99.0.0" in library.explain(caught.value).message
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    ["BertForTokenClassification", "GPT2LMHeadModel", "WhisperForConditionalGeneration", "Odd"],
+)
+def test_another_task_is_not_here_and_says_what_is(tmp_path, architecture):
+    """A card with a reason, not an error; nothing is built for it."""
+    profile = intake.examine(a_folder(tmp_path, {**BERT, "architectures": [architecture]}))
+
+    assert profile.support.level is SupportLevel.NOT_HERE
+    assert "text-classification" in profile.support.because
+
+
+def test_our_task_names_are_those_of_optimum():
+    """The table of endings names tasks that optimum knows, and the classes are its classes."""
+    from optimum.exporters.tasks import TasksManager
+    from transformers import AutoModel, AutoModelForImageClassification
+    from transformers import AutoModelForSequenceClassification as Sequence
+
+    known = set(TasksManager.get_all_tasks())
+    assert set(TASK_OF_ENDING.values()) <= known
+    assert loader_for(Task.TEXT_CLASSIFICATION) is Sequence
+    assert loader_for(Task.IMAGE_CLASSIFICATION) is AutoModelForImageClassification
+    assert loader_for(None) is AutoModel
+
+
+def test_the_longest_ending_decides():
+    """...ForSequenceClassification is not a bare ...Model."""
+    assert task_of({"architectures": ["DebertaV2ForSequenceClassification"]}) == (
+        "text-classification"
+    )
+    assert task_of({"architectures": ["BertModel"]}) == "feature-extraction"
+    assert task_of({}) is None
+
+
+def test_only_a_pickle_is_refused_unopened(tmp_path):
+    """pytorch_model.bin is never touched."""
+    with pytest.raises(PickleOnly):
+        intake.folder_of(a_folder(tmp_path, BERT, **{"pytorch_model.bin": b"x"}), nothing)
+
+
+def test_no_weights_at_all_is_said(tmp_path):
+    """A config alone can be planned, not run."""
+    with pytest.raises(WeightsMissing):
+        intake.folder_of(a_folder(tmp_path, BERT), nothing)
+
+
+def a_weight_file():
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    return len(header).to_bytes(8, "little") + header + b"\0" * 8
+
+
+@pytest.mark.parametrize("cut", [1, 9, 30, len(a_weight_file()) - 1])
+def test_a_truncated_weight_file_is_noticed(tmp_path, cut):
+    """Cut anywhere: in the length, in the header, in the data."""
+    ref = a_folder(tmp_path, BERT, **{"model.safetensors": a_weight_file()[:cut]})
+    with pytest.raises(WeightsDamaged):
+        intake.check_weights(intake.folder_of(ref, nothing))
+
+
+def test_a_corrupt_header_is_noticed(tmp_path):
+    """A header that is no JSON, or longer than the file."""
+    for raw in (b"\xff" * 64, (20).to_bytes(8, "little") + b"not json at all....."):
+        (tmp_path / str(len(raw))).mkdir()
+        ref = a_folder(tmp_path / str(len(raw)), BERT, **{"model.safetensors": raw})
+        with pytest.raises(WeightsDamaged):
+            intake.check_weights(intake.folder_of(ref, nothing))
+
+
+def test_a_whole_weight_file_passes(tmp_path):
+    """No false alarm."""
+    ref = a_folder(tmp_path, BERT, **{"model.safetensors": a_weight_file()})
+    intake.check_weights(intake.folder_of(ref, nothing))
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("model name : Ice Lake\nflags : fpu avx avx2 avx512f avx512_vnni", {"avx512_vnni"}),
+        ("model name : N100\nflags : avx avx2 avx_vnni", {"avx_vnni"}),
+        ("Features : fp asimd asimdhp asimddp\nModel : Raspberry Pi 5", {"dotprod", "fp16"}),
+        ("Features : fp asimd\nModel : Raspberry Pi 4", {"neon"}),
+    ],
+)
+def test_processors_are_read_from_cpuinfo(text, flags):
+    """x86 and ARM words become our flags."""
+    _, isa = _from_cpuinfo(text)
+
+    assert flags <= isa
+
+
+def test_this_machine_is_a_device():
+    """Detected now, with rates, abilities and the mark that it is measured here."""
+    host = intake.host_facts(Path.cwd())
+    device = intake.this_machine(host)
+
+    assert device.measured_here
+    assert device.fp32_gops > 0
+    assert "int8_dynamic" in device.abilities
+    assert host.ram_bytes > 10**8
+
+
+def test_a_ref_prints_as_it_is_typed():
+    """sample:NAME, id@revision."""
+    ref = ModelRef(source=Source.HUB, name="me/it", revision="abc")
+
+    assert str(ref) == "me/it@abc"
