@@ -3,8 +3,9 @@
 Covers: what a recipe will weigh (from parameter counts), how long a request will take (roofline
 over a device's rates), what the job itself needs.
 Does not cover: which recipe to try (advise).
-Sources: parameter counts from the card; roofline and efficiencies from practice; job memory and
-minutes measured on two cores (peak = loaded model + 3.4 x fp32 weights).
+Sources: parameter counts from the card; roofline and efficiencies from practice; file overhead,
+process memory, seconds and job memory measured on two cores of an AVX512-VNNI server with the
+samples (job peak = loaded model + 3.4 x fp32 weights).
 """
 
 from __future__ import annotations
@@ -29,23 +30,53 @@ from wizard.nouns import (
 FP32_EFFICIENCY, CONV_EFFICIENCY, DEPTHWISE_EFFICIENCY = 0.5, 0.4, 0.1
 INT8_EFFICIENCY, WASM_EFFICIENCY = 0.35, 0.25
 BANDWIDTH_SHARE = 0.7
-NODES_PER_LAYER, NODES_BESIDE = 18, 12
-GRAPH_BYTES_PER_LAYER, GRAPH_BYTES = 12_000, 40_000
+# Operators left after ONNX Runtime has fused what it can: per transformer layer, per block of a
+# convolutional network (two or three convolutions and their sum), and outside of both.
+NODES_PER_LAYER, NODES_PER_BLOCK, NODES_BESIDE = 18, 5, 12
+LAYERS_UNKNOWN, BLOCKS_UNKNOWN = 8, 16
+BYTES_PER_NODE = 250
+QDQ_GROWTH = 4.0  # static int8 writes a quantize and a dequantize around every tensor
 # A forecast for another device is right within this factor either way, more or less.
 ELSEWHERE, HERE = 1.6, 1.8
-PROCESS_MB = 62.0
-EXPORT_SECONDS, QUANTIZE_SECONDS_PER_MB, MEASURE_SECONDS = 9.0, 0.03, 6.0
+PROCESS_MB, PROCESS_SPREAD_MB = 64.0, 7.0
+EXPORT_SECONDS, EXPORT_SECONDS_PER_MB = 7.0, 0.05
+QUANTIZE_SECONDS_PER_MB, MEASURE_SECONDS = 0.05, 1.0
+ROWS, SECONDS_PER_ROW, MACS_PER_SECOND = 2000, 1e-4, 7e10
+# What a technique costs in points when no rule says so; low and high.
+DROPS: Mapping[str, tuple[float, float]] = {
+    "to_onnx": (0.0, 0.0),
+    "lossless": (0.0, 0.0),
+    "float16": (0.0, 0.3),
+    "int8_weights": (0.0, 0.5),
+    "int8_dynamic": (0.0, 1.5),
+    "int8_static": (0.0, 2.0),
+    "int4_weights": (0.3, 4.0),
+}
+DROP_UNKNOWN = (0.0, 4.0)
+DYNAMIC_OPERATORS = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
+TOP_SMALL = 1.3  # times faster at most where a technique only saves space
+# Time as a multiple of the original's, by the device's grade, where no arithmetic says more.
+TIMES: Mapping[Grade, tuple[float, float]] = {
+    Grade.SMALL: (0.9, 1.3),
+    Grade.SLOWER: (1.2, 3.0),
+    Grade.UNSUPPORTED: (0.7, 2.0),
+    Grade.UNKNOWN: (0.7, 2.0),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """Stored bits per weight by the kind of layer, scales included; activations' bits."""
+    """Stored bits per weight by the kind of layer, scales included; activations' bits.
+
+    `growth`: how many times longer the graph itself becomes.
+    """
 
     embedding: float = 32.0
     linear: float = 32.0
     conv: float = 32.0
     other: float = 32.0
     activations: int = 32
+    growth: float = 1.0
 
 
 def storage_of(steps: Iterable[Step]) -> Storage:
@@ -57,16 +88,15 @@ def storage_of(steps: Iterable[Step]) -> Storage:
         if step.strategy == "int8_dynamic":
             kept = Storage(embedding=tables, linear=8.1, activations=8)
         elif step.strategy == "int8_static":
-            kept = Storage(linear=8.1, conv=8.2, activations=8)
+            kept = Storage(embedding=tables, linear=8.1, conv=8.2, activations=8, growth=QDQ_GROWTH)
         elif step.strategy == "int8_weights":
-            scales = 32 / float(_number(settings.get("block"), 64))
-            kept = Storage(embedding=tables, linear=8 + scales, conv=8.2)
+            bits = 8 + 32 / _number(settings.get("block"), 32)
+            kept = Storage(embedding=bits if tables < 32 else 32.0, linear=bits, conv=8.2)
         elif step.strategy == "int4_weights":
-            bits = 4 + 32 / float(_number(settings.get("block"), 32))
-            table = bits + 1 if settings.get("embeddings", True) else 32.0
-            kept = Storage(embedding=table, linear=bits)
+            bits = 4 + 32 / _number(settings.get("block"), 32)
+            kept = Storage(embedding=bits if tables < 32 else 32.0, linear=bits)
         elif step.strategy == "float16":
-            kept = Storage(embedding=16, linear=16, conv=16, other=16)
+            kept = Storage(embedding=16, linear=16, conv=16, other=16, activations=16)
     return kept
 
 
@@ -83,7 +113,18 @@ def size_bytes(profile: ModelProfile, storage: Storage) -> float:
         + counts.conv * storage.conv
         + counts.other * storage.other
     )
-    return bits / 8 + GRAPH_BYTES + GRAPH_BYTES_PER_LAYER * (profile.layers or 6)
+    return bits / 8 + BYTES_PER_NODE * nodes_of(profile) * storage.growth
+
+
+def nodes_of(profile: ModelProfile) -> int:
+    """About how many operators a run starts."""
+    if _convolutional(profile):
+        return NODES_BESIDE + NODES_PER_BLOCK * (profile.layers or BLOCKS_UNKNOWN)
+    return NODES_BESIDE + NODES_PER_LAYER * (profile.layers or LAYERS_UNKNOWN)
+
+
+def _convolutional(profile: ModelProfile) -> bool:
+    return profile.parameters.conv > profile.parameters.linear
 
 
 def estimated(value: float, unit: str, low: float, high: float) -> Quantity:
@@ -102,7 +143,8 @@ def forecast(
     """What a recipe is expected to give.
 
     Size comes from arithmetic. Time is the original's roofline on the device divided by the
-    rule's speed range, when the rule states one and the device is graded FAST for it.
+    rule's speed range, when the rule states one and the device is graded FAST for it. A drop that
+    no rule states comes from DROPS.
     """
     storage = storage_of(steps)
     bytes_now = size_bytes(profile, storage)
@@ -111,14 +153,14 @@ def forecast(
     low, high = _speed_range(device, technique, expect)
     spread = HERE if device.measured_here else ELSEWHERE
     middle = plain / ((low + high) / 2)
-    drop_low, drop_high = expect.get("drop_points", (0.0, 0.0 if len(steps) < 2 else 2.0))
+    drop_low, drop_high = expect.get("drop_points", DROPS.get(technique, DROP_UNKNOWN))
     megabytes = bytes_now / 1e6
     return Forecast(
-        size=estimated(megabytes, "MB", megabytes * 0.93, megabytes * 1.08),
+        size=estimated(megabytes, "MB", megabytes * 0.9, megabytes * 1.1),
         latency=estimated(middle, "ms", plain / high / spread, plain / low * spread),
         drop=estimated((drop_low + drop_high) / 2, "points", drop_low, drop_high),
         memory=_process_memory(megabytes),
-        seconds=_seconds(profile, megabytes),
+        seconds=_seconds(profile),
     )
 
 
@@ -131,21 +173,20 @@ def _speed_range(
     device: Device, technique: str, expect: Mapping[str, tuple[float, float]]
 ) -> tuple[float, float]:
     """How many times faster, from the rule's claim and the device's grade."""
+    if technique == "to_onnx":
+        return 1.0, 1.0
     grade = device.grade(technique)
-    if grade is Grade.SLOWER:
-        return 0.33, 0.85
-    if grade in {Grade.UNSUPPORTED, Grade.UNKNOWN}:
-        return 0.5, 1.5
-    low, high = expect.get("speed_ratio", (0.8, 1.1) if technique != "to_onnx" else (1.0, 1.0))
-    if grade is Grade.SMALL:
-        return min(low, 0.85), min(high, 1.3)
-    return low, high
+    fewest, most = TIMES.get(grade, (0.9, 1.2))
+    if grade in {Grade.SLOWER, Grade.UNSUPPORTED, Grade.UNKNOWN}:
+        return 1 / most, 1 / fewest
+    low, high = expect.get("speed_ratio", (1 / most, 1 / fewest))
+    return (low, min(high, TOP_SMALL)) if grade is Grade.SMALL else (low, high)
 
 
 def latency_ms(profile: ModelProfile, device: Device, storage: Storage) -> float:
     """Roofline: arithmetic or bytes, whichever takes longer, and a cost per operator."""
     eight = storage.activations == 8 and device.int8_gops is not None
-    peak = device.int8_gops if eight and device.int8_gops else device.fp32_gops
+    peak = _peak(device, storage)
     work = 2 * profile.macs / 1e9
     arithmetic = work / (peak * _efficiency(profile, device, eight=eight))
     table = profile.parameters.embedding * storage.embedding / 8
@@ -156,8 +197,13 @@ def latency_ms(profile: ModelProfile, device: Device, storage: Storage) -> float
 
 def overhead_ms(profile: ModelProfile, device: Device) -> float:
     """What starting the operators costs, however small the model is."""
-    nodes = NODES_BESIDE + NODES_PER_LAYER * (profile.layers or 8)
-    return nodes * device.overhead_us_per_op / 1000
+    return nodes_of(profile) * device.overhead_us_per_op / 1000
+
+
+def _peak(device: Device, storage: Storage) -> float:
+    """Giga-operations per second at these activations; 32 bits where the card is silent."""
+    peaks = {8: device.int8_gops, 16: device.fp16_gops}
+    return peaks.get(storage.activations) or device.fp32_gops
 
 
 def _efficiency(profile: ModelProfile, device: Device, *, eight: bool) -> float:
@@ -165,52 +211,58 @@ def _efficiency(profile: ModelProfile, device: Device, *, eight: bool) -> float:
         return WASM_EFFICIENCY
     if eight:
         return INT8_EFFICIENCY
-    if profile.parameters.conv > profile.parameters.linear:
+    if _convolutional(profile):
         slow = profile.depthwise_share
         return CONV_EFFICIENCY * (1 - slow) + DEPTHWISE_EFFICIENCY * slow
     return FP32_EFFICIENCY
 
 
 def latency_elsewhere(profile: ModelProfile, device: Device, audit: Audit) -> Quantity:
-    """The range for an audited file on a device that is not this machine."""
+    """The range for an audited file on a device that is not this machine.
+
+    Where the device is graded FAST: the share of the arithmetic in few bits at that rate, the rest
+    at the original's. Otherwise the original's time and the multiples of TIMES. ELSEWHERE widens
+    both.
+    """
     technique = _technique(audit)
-    if technique == "int8":
-        share = audit.low_bit_mac_share
-        fast = latency_ms(profile, device, Storage(linear=8, conv=8, embedding=8, activations=8))
-        slow = latency_ms(profile, device, Storage())
-        value = share * fast + (1 - share) * slow
-        grade = max(
-            (device.grade("int8_dynamic"), device.grade("int8_static")),
-            key=lambda one: one is Grade.FAST,
-        )
-    else:
-        value = latency_ms(profile, device, Storage())
-        grade = device.grade(technique)
-    low, high = value / ELSEWHERE, value * ELSEWHERE
-    if grade in {Grade.SLOWER, Grade.UNSUPPORTED, Grade.UNKNOWN}:
-        high *= 2
-    if grade is Grade.SMALL and technique == "int8":
-        high = max(high, latency_ms(profile, device, Storage()) * ELSEWHERE)
-    return estimated(value, "ms", low, high)
+    plain = latency_ms(profile, device, Storage())
+    if technique == "to_onnx":
+        return estimated(plain, "ms", plain / ELSEWHERE, plain * ELSEWHERE)
+    grade = device.grade(technique)
+    if grade is not Grade.FAST:
+        low, high = (plain * times for times in TIMES[grade])
+        return estimated((low + high) / 2, "ms", low / ELSEWHERE, high * ELSEWHERE)
+    quick = latency_ms(profile, device, _stored(audit))
+    share = audit.low_bit_mac_share
+    value = share * quick + (1 - share) * plain
+    return estimated(value, "ms", value / ELSEWHERE, value * ELSEWHERE)
+
+
+def _stored(audit: Audit) -> Storage:
+    bits = float(audit.weight_bits)
+    return Storage(embedding=bits, linear=bits, conv=bits, activations=audit.activation_bits)
 
 
 def _technique(audit: Audit) -> str:
     if audit.activation_bits == 8:
-        return "int8"
+        learnt_while_running = DYNAMIC_OPERATORS & set(audit.operators)
+        return "int8_dynamic" if learnt_while_running else "int8_static"
     return {4: "int4_weights", 8: "int8_weights", 16: "float16"}.get(audit.weight_bits, "to_onnx")
 
 
 def _process_memory(megabytes: float) -> Quantity:
     """The model's process at its peak: the runtime, and the file while it is being read."""
-    middle = PROCESS_MB + 1.6 * megabytes
-    return estimated(middle, "MB", PROCESS_MB * 0.8 + 1.2 * megabytes, PROCESS_MB + 2.3 * megabytes)
+    middle = PROCESS_MB + 1.5 * megabytes
+    low = PROCESS_MB - PROCESS_SPREAD_MB + megabytes
+    return estimated(middle, "MB", low, PROCESS_MB + PROCESS_SPREAD_MB + 2.3 * megabytes)
 
 
-def _seconds(profile: ModelProfile, megabytes: float) -> Quantity:
-    """Making and measuring one candidate."""
-    per_row = profile.macs / 2e10
-    middle = MEASURE_SECONDS + QUANTIZE_SECONDS_PER_MB * 4 * megabytes + 1500 * per_row
-    return estimated(middle, "s", middle * 0.6, middle * 2.0)
+def _seconds(profile: ModelProfile) -> Quantity:
+    """Making and measuring one candidate; how many rows will be scored is not known yet."""
+    weights = 4 * profile.parameters.total / 1e6
+    scoring = ROWS * (SECONDS_PER_ROW + profile.macs / MACS_PER_SECOND)
+    middle = MEASURE_SECONDS + QUANTIZE_SECONDS_PER_MB * weights + scoring
+    return estimated(middle, "s", middle * 0.4, middle * 2.5)
 
 
 def job(profile: ModelProfile, candidates: Sequence[Candidate]) -> JobForecast:
@@ -218,10 +270,10 @@ def job(profile: ModelProfile, candidates: Sequence[Candidate]) -> JobForecast:
     weights = 4 * profile.parameters.total / 1e6
     memory = 520 + 3.6 * weights
     disk = 40 + weights * (3 + len(candidates))
-    seconds = EXPORT_SECONDS + 0.12 * weights + MEASURE_SECONDS
-    seconds += sum(one.forecast.seconds.value for one in candidates)
+    each = _seconds(profile).value
+    seconds = EXPORT_SECONDS + EXPORT_SECONDS_PER_MB * weights + each * (1 + len(candidates))
     return JobForecast(
         memory=estimated(memory, "MB", memory * 0.7, memory * 1.4),
         disk=estimated(disk, "MB", disk * 0.6, disk * 1.4),
-        seconds=estimated(seconds, "s", seconds * 0.6, seconds * 2.0),
+        seconds=estimated(seconds, "s", seconds * 0.5, seconds * 2.0),
     )

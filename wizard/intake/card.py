@@ -175,7 +175,7 @@ def _profile(
         image_size=image_side if task is Task.IMAGE_CLASSIFICATION else None,
         channels=int(config.get("num_channels", 3)),
         hidden_size=_whole(config.get("hidden_size")),
-        layers=_whole(config.get("num_hidden_layers")),
+        layers=_layers(config),
         vocabulary=_whole(config.get("vocab_size")),
         depthwise_share=counted.depthwise / counted.conv if counted.conv else 0.0,
         tied_embeddings=bool(config.get("tie_word_embeddings", False)) and task is None,
@@ -280,6 +280,14 @@ def _readme_header(folder: Path) -> dict[str, Any]:
     except (yaml.YAMLError, IndexError):
         return {}
     return header if isinstance(header, dict) else {}
+
+
+def _layers(config: dict[str, Any]) -> int | None:
+    """Transformer layers, or the blocks of all stages of a network that counts those."""
+    depths = config.get("depths")
+    if isinstance(depths, list) and all(isinstance(depth, int) for depth in depths):
+        return sum(depths)
+    return _whole(config.get("num_hidden_layers"))
 
 
 def _whole(value: object) -> int | None:
