@@ -41,8 +41,13 @@ class Process:
             env=environment,
         )
         self._lines: queue.Queue[bytes] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
-        self._receive("opening the model", SECONDS_TO_START)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        try:
+            self._receive("opening the model", SECONDS_TO_START)
+        except WorkerFailed:
+            self.close()
+            raise
 
     def _listen(self) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it is a pipe
@@ -86,6 +91,10 @@ class Process:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process and give back its pipes."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -93,6 +102,7 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listener.join(timeout=5)
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._errors.close()

@@ -1,0 +1,274 @@
+"""Numbers come from files and fresh processes; labels from the file; trouble is named."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.factories import a_host, a_profile
+from wizard import measure
+from wizard.errors import WorkerFailed
+from wizard.measure import audit, memory, quality, speed
+from wizard.measure.process import Process
+from wizard.nouns import Artifact, ExampleSet, Kind, Workload
+
+ROWS, CLASSES = 60, 3
+
+
+def a_model(path, weight, *, extra=()):
+    """logits = mean(Gather(table, input_ids)) @ weight, as an .onnx file."""
+    table = np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32)
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["rows"], "embedding"),
+        helper.make_node("ReduceMean", ["rows", "axes"], ["mean"], "mean", keepdims=0),
+        helper.make_node("MatMul", ["mean", "weight"], ["logits"], "head"),
+    ]
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "sequence"])
+    out = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", CLASSES])
+    weights = [
+        numpy_helper.from_array(table, "table"),
+        numpy_helper.from_array(np.array([1], np.int64), "axes"),
+        numpy_helper.from_array(weight.astype(np.float32), "weight"),
+        *extra,
+    ]
+    graph = helper.make_graph(nodes, "g", [ids], [out], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, str(path))
+    return Artifact(path=path, kind=Kind.ONNX, sha256=path.stem * 3, bytes=path.stat().st_size)
+
+
+def a_weight(seed=1):
+    return np.random.default_rng(seed).normal(size=(32, CLASSES))
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Sixty rows of random tokens with random labels."""
+    rng = np.random.default_rng(2)
+    lengths = rng.integers(3, 9, ROWS)
+    ids = rng.integers(1, 50, lengths.sum()).astype(np.int32)
+    np.savez(
+        tmp_path / "feeds.npz",
+        ids=ids,
+        types=np.zeros_like(ids),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        pad=np.int64(0),
+    )
+    labels = tuple(("no", "yes", "maybe")[i % 3] for i in range(ROWS))
+    return measure.Bench(
+        profile=a_profile(),
+        feeds=tmp_path / "feeds.npz",
+        examples=ExampleSet(origin="t", labels=labels, rows=tuple(range(ROWS))),
+        workload=Workload(tokens=8),
+        threads=1,
+        folder=tmp_path,
+        host=a_host(),
+        report=lambda fraction, detail: None,
+        seconds=0.3,
+    )
+
+
+def test_the_original_and_a_candidate_are_weighed(bench, tmp_path):
+    """Size, zipped, memory, both percentiles, quality, audit; speed in turns with the original."""
+    first = measure.weigh_original(a_model(tmp_path / "one.onnx", a_weight()), bench)
+    second = measure.weigh_candidate(a_model(tmp_path / "two.onnx", a_weight()), first, bench)
+
+    assert second.against is not None
+    assert second.quality.agreement.value == 1.0
+    assert second.latency.p50.low <= second.latency.p50.value <= second.latency.p50.high
+    assert second.latency.p95.value >= second.latency.p50.value
+    assert second.memory.peak.value > 10
+    assert first.quality.value == second.quality.value
+
+
+def test_a_different_model_disagrees(bench, tmp_path):
+    """Agreement is counted row by row against the original's kept answers."""
+    first = measure.weigh_original(a_model(tmp_path / "one.onnx", a_weight()), bench)
+    other = measure.weigh_candidate(a_model(tmp_path / "two.onnx", a_weight(9)), first, bench)
+
+    assert other.quality.agreement.value < 0.9
+    assert len(other.quality.answers.agreement) == ROWS
+
+
+def test_the_measuring_process_holds_nothing_of_ours():
+    """numpy and onnxruntime; neither torch nor this package is loaded in it."""
+    code = (
+        "import runpy, sys\n"
+        "module = runpy.run_path('wizard/measure/worker.py')\n"
+        "print([m for m in ('torch', 'wizard', 'transformers', 'gradio') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
+
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_token_never_reaches_the_measuring_process(bench, tmp_path, monkeypatch):
+    """Its environment is made anew."""
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    artifact = a_model(tmp_path / "one.onnx", a_weight())
+    with Process(artifact.path, bench.feeds, 1) as process:
+        from pathlib import Path
+
+        seen = Path(f"/proc/{process._process.pid}/environ").read_bytes()
+
+    assert b"hf_secret" not in seen
+
+
+def test_a_broken_file_is_a_failed_worker_with_its_last_words(bench, tmp_path):
+    """What ONNX Runtime said is kept, and there is no hang."""
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(b"\x08\x0anonsense")
+
+    with pytest.raises(WorkerFailed) as caught, Process(path, bench.feeds, 1):
+        pass
+    assert caught.value.facts["because"]
+
+
+def test_a_process_that_hangs_is_given_up(bench, tmp_path):
+    """Every answer has a time limit."""
+    artifact = a_model(tmp_path / "one.onnx", a_weight())
+    with (
+        Process(artifact.path, bench.feeds, 1) as process,
+        pytest.raises(WorkerFailed, match="worker-failed"),
+    ):
+        process.ask("time", seconds=0.001, runs=5)
+
+
+def test_not_a_number_is_a_collapse(bench, tmp_path):
+    """NaN in one weight: named, with how many answers it spoils."""
+    weight = a_weight()
+    weight[0, 0] = np.nan
+    first = measure.weigh_original(a_model(tmp_path / "one.onnx", a_weight()), bench)
+    spoiled = measure.weigh_candidate(a_model(tmp_path / "two.onnx", weight), first, bench)
+
+    assert "not numbers" in spoiled.quality.answers.collapse[0]
+
+
+def test_one_answer_for_everything_is_a_collapse(bench, tmp_path):
+    """A class far above its base rate: named with both shares."""
+    weight = a_weight() * 1e-9
+    first = measure.weigh_original(a_model(tmp_path / "one.onnx", a_weight()), bench)
+    flat = measure.weigh_candidate(a_model(tmp_path / "two.onnx", weight), first, bench)
+
+    assert flat.quality.answers.collapse
+
+
+def test_vectors_in_a_cone_are_a_collapse():
+    """All embeddings alike, though the original's were spread."""
+    rng = np.random.default_rng(0)
+    spread = rng.normal(size=(100, 16)).astype(np.float32)
+    cone = np.ones((100, 16), np.float32) + 0.01 * spread
+    rows = ExampleSet(origin="t", rows=tuple(range(100)))
+    from wizard.nouns import Task
+
+    scored = quality.score(cone, rows, a_profile(task=Task.FEATURE_EXTRACTION), spread)
+
+    assert "same way" in scored.answers.collapse[0]
+
+
+def test_an_unchanged_file_is_called_uncompressed(tmp_path):
+    """Whatever it was asked to be, the label says 32-bit."""
+    looked = audit.audit(a_model(tmp_path / "one.onnx", np.zeros((32, 40))).path)
+
+    assert looked.label == "32-bit weights, not compressed"
+    assert looked.low_bit_weight_share == 0
+
+
+def test_an_8_bit_file_is_called_what_it_is(tmp_path):
+    """Dynamic int8 read from its nodes and initializers."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    path = tmp_path / "one.onnx"
+    a_model(path, np.random.default_rng(0).normal(size=(32, 40)))
+    with np.errstate(all="ignore"):
+        quantize_dynamic(path, tmp_path / "q.onnx", op_types_to_quantize=["MatMul", "Gather"])
+    looked = audit.audit(tmp_path / "q.onnx")
+
+    assert (looked.weight_bits, looked.activation_bits) == (8, 8)
+    assert "8-bit weights, 8-bit activations" in looked.label
+
+
+def test_a_weight_stored_twice_is_found(tmp_path):
+    """Duplicates count by content, and large ones are a finding."""
+    big = np.random.default_rng(0).normal(size=(200, 200)).astype(np.float32)
+    extra = [numpy_helper.from_array(big, name) for name in ("a", "b")]
+    looked = audit.audit(a_model(tmp_path / "one.onnx", a_weight(), extra=extra).path)
+
+    assert looked.duplicated_bytes == big.nbytes
+    assert "stored twice" in looked.findings[0]
+
+
+def test_missing_external_data_is_found(tmp_path):
+    """A model whose data file is gone is not opened."""
+    path = tmp_path / "one.onnx"
+    a_model(path, np.zeros((32, 4000)))
+    model = onnx.load(str(path))
+    onnx.save(model, str(path), save_as_external_data=True, location="one.data", size_threshold=0)
+    (tmp_path / "one.data").unlink()
+
+    assert not audit.audit(path).external_data_complete
+
+
+def test_noise_is_measured_from_like_blocks():
+    """Equal blocks have hardly any spread; a drifting machine has, and is called busy."""
+    rng = np.random.default_rng(0)
+    calm = [list(2 + 0.01 * rng.random(20)) for _ in range(14)]
+    wild = [list((2 + 2 * (i % 3)) + 0.01 * rng.random(20)) for i in range(14)]
+
+    assert speed.latency_of(calm, speed._spread(calm)).noise < 1.02
+    assert speed.latency_of(wild, speed._spread(wild)).noise > 1.1
+    assert speed.latency_of(wild, 1.0).busy
+
+
+def test_false_speed_ups_stay_below_one_in_twenty():
+    """A/A simulations: the same model twice is called faster in at most 5 % of 400 tries."""
+    from tests.factories import a_measurement
+    from wizard.compare.judge import ratio
+
+    rng = np.random.default_rng(1)
+    false = 0
+    for _ in range(400):
+        made = []
+        for _ in range(2):
+            level = 2 * np.exp(0.05 * rng.normal(size=14))
+            blocks = [list(one * np.exp(0.03 * rng.normal(size=10))) for one in level]
+            made.append((blocks, speed._spread(blocks)))
+        noise = max(made[0][1], made[1][1])
+        medians = [float(np.median(np.concatenate(blocks))) for blocks, _ in made]
+        shown = [
+            dataclasses.replace(
+                a_measurement().latency,
+                p50=dataclasses.replace(a_measurement().latency.p50, value=median),
+                noise=noise,
+            )
+            for median in medians
+        ]
+        after = a_measurement(latency=shown[1], against=shown[0])
+        false += "faster" in ratio(a_measurement(), after).words()
+
+    assert false / 400 <= 0.05 + 0.022
+
+
+def test_zipped_size_is_that_of_the_content(tmp_path):
+    """Zeros zip to almost nothing, noise does not."""
+    plain = a_model(tmp_path / "zero.onnx", np.zeros((32, 40_000)))
+    noisy = a_model(tmp_path / "noise.onnx", np.random.default_rng(0).normal(size=(32, 40_000)))
+
+    assert memory.zipped_size_of(plain).value < 0.1 * memory.size_of(plain).value
+    assert memory.zipped_size_of(noisy).value > 0.7 * memory.size_of(noisy).value
+
+
+def test_the_protocol_is_json_lines(bench, tmp_path):
+    """One request, one answer, each a line of JSON."""
+    artifact = a_model(tmp_path / "one.onnx", a_weight())
+    with Process(artifact.path, bench.feeds, 1) as process:
+        process.ask("shape", batch=1, tokens=4)
+        taken = process.ask("time", runs=3)
+
+    assert json.loads(json.dumps(taken))["ms"]
+    assert len(taken["ms"]) == 3
