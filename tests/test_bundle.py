@@ -1,0 +1,270 @@
+"""The bundle: whole or absent, verifiable, without a trace of the machine that made it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.factories import a_candidate, a_host, a_plan, a_profile, some_needs
+from tests.test_measure import ROWS, a_model, a_weight
+from wizard import bundle, measure
+from wizard.bundle.pack import public_command
+from wizard.compare import compare, judge
+from wizard.errors import BundleDamaged, DataUnreadable, OutputNotEmpty
+from wizard.nouns import ExampleSet, Outcome, Verdict, Workload
+from wizard.run import result_object
+
+TOKENIZER = {
+    "version": "1.0",
+    "model": {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"},
+    "pre_tokenizer": {"type": "Whitespace"},
+}
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """One small model measured and packed."""
+    place = tmp_path_factory.mktemp("job")
+    model_folder = place / "model"
+    model_folder.mkdir()
+    names = {"0": "no", "1": "yes", "2": "maybe"}
+    config = {"id2label": names, "max_position_embeddings": 64, "model_type": "bert"}
+    (model_folder / "config.json").write_text(json.dumps(config))
+    (model_folder / "tokenizer.json").write_text(json.dumps(TOKENIZER))
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 50, ROWS * 5).astype(np.int32)
+    np.savez(
+        place / "feeds.npz",
+        ids=ids,
+        types=np.zeros_like(ids),
+        offsets=np.arange(0, ROWS * 5 + 1, 5),
+        pad=np.int64(0),
+    )
+    bench = measure.Bench(
+        profile=a_profile(),
+        feeds=place / "feeds.npz",
+        examples=ExampleSet(origin="t", labels=("no",) * ROWS, rows=tuple(range(ROWS))),
+        workload=Workload(tokens=8),
+        threads=1,
+        folder=place,
+        host=a_host(),
+        report=lambda fraction, detail: None,
+        seconds=0.2,
+    )
+    original = measure.weigh_original(a_model(place / "one.onnx", a_weight()), bench)
+    after = measure.weigh_candidate(a_model(place / "two.onnx", a_weight()), original, bench)
+    outcome = an_outcome(original, after)
+    made = bundle.pack(
+        place / "bundle",
+        outcome=outcome,
+        candidate_id="x",
+        model_folder=model_folder,
+        feeds=bench.feeds,
+        command=f"wizard run {model_folder} --out out/",
+        result=result_object(outcome, None),
+    )
+    return made.folder
+
+
+def an_outcome(original, after):
+    plan = a_plan(candidates=(a_candidate(id="x"),), needs=some_needs(latency=50.0, drop=20.0))
+    verdicts = {"x": judge(plan, "x", original, after)}
+    return Outcome(
+        plan=plan,
+        original=original,
+        measurements={"x": after},
+        failed=(),
+        comparison=compare(plan, original, {"x": after}, verdicts),
+        seconds={},
+        data_origin="t",
+    )
+
+
+def copy_of(packed, tmp_path):
+    target = tmp_path / "copy"
+    shutil.copytree(packed, target)
+    return target
+
+
+def test_the_bundle_holds_what_was_promised(packed):
+    """Every file of the layout, the model under the name that transformers.js expects."""
+    names = {path.relative_to(packed).as_posix() for path in packed.rglob("*") if path.is_file()}
+
+    assert names >= {
+        "README.md", "config.json", "tokenizer.json", "onnx/model_quantized.onnx", "run.py",
+        "check.py", "recipe.json", "report.html", "measurements.json", "MANIFEST.json",
+    }  # fmt: skip
+
+
+def test_a_whole_bundle_verifies(packed):
+    """Hashes match, the model opens, the label is read from the file."""
+    found = bundle.verify(packed)
+
+    assert "32-bit" in found.label
+    assert found.verdict is None
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "add", "manifest", "model"])
+def test_any_damage_is_found(packed, tmp_path, damage):
+    """A changed, missing, added file; a missing manifest; a changed model."""
+    copy = copy_of(packed, tmp_path)
+    if damage == "change":
+        (copy / "README.md").write_text("another")
+    elif damage == "remove":
+        (copy / "config.json").unlink()
+    elif damage == "add":
+        (copy / "extra.py").write_text("print()")
+    elif damage == "manifest":
+        (copy / "MANIFEST.json").unlink()
+    else:
+        (copy / "onnx" / "model_quantized.onnx").write_bytes(b"x")
+
+    with pytest.raises(BundleDamaged):
+        bundle.verify(copy)
+
+
+def test_nothing_of_this_machine_is_in_it(packed):
+    """No home, no temporary folder, no token in any text."""
+    home = str(Path.home())
+    for path in packed.rglob("*"):
+        if path.suffix in {".json", ".md", ".html", ".py"}:
+            text = path.read_text("utf-8")
+            assert "/tmp/" not in text, path  # noqa: S108 - looked for, not used
+            assert f"{home}/" not in text, path
+
+
+def test_a_used_folder_is_left_alone(packed):
+    """Packing twice into one folder is refused."""
+    with pytest.raises(OutputNotEmpty):
+        bundle.pack(
+            packed,
+            outcome=None,
+            candidate_id="x",
+            model_folder=packed,
+            feeds=packed,
+            command="",
+            result={},
+        )
+
+
+def test_the_zip_is_the_same_every_time(packed, tmp_path):
+    """Same files, same bytes."""
+    first = bundle.zip_of(copy_of(packed, tmp_path / "a")).zip.read_bytes()
+    second = bundle.zip_of(copy_of(packed, tmp_path / "b")).zip.read_bytes()
+
+    assert first == second
+
+
+def checked(packed, tmp_path):
+    copy = copy_of(packed, tmp_path)
+    done = subprocess.run([sys.executable, "check.py"], cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return copy
+
+
+def test_check_prints_a_receipt_that_judges_the_device(packed, tmp_path):
+    """The receipt turns the latency clause into a measurement on that device."""
+    copy = checked(packed, tmp_path)
+    found = bundle.verify(copy, copy / "receipt.json")
+
+    assert found.verdict is Verdict.PASS
+    assert "measured on" in found.sentences[1]
+
+
+@pytest.mark.parametrize("forgery", ["changed", "nonsense", "other model"])
+def test_a_forged_receipt_is_refused(packed, tmp_path, forgery):
+    """The digest binds its numbers, the hash its model."""
+    copy = checked(packed, tmp_path)
+    receipt = json.loads((copy / "receipt.json").read_text())
+    if forgery == "changed":
+        receipt["p50_ms"]["value"] = 0.001
+    elif forgery == "other model":
+        receipt["model_sha256"] = "0" * 64
+    text = "nonsense" if forgery == "nonsense" else json.dumps(receipt)
+    (copy / "receipt.json").write_text(text)
+
+    with pytest.raises(DataUnreadable):
+        bundle.verify(copy, copy / "receipt.json")
+
+
+def test_run_answers_offline(packed, tmp_path):
+    """The smallest example runs without arguments."""
+    copy = copy_of(packed, tmp_path)
+    done = subprocess.run(
+        [sys.executable, "run.py", "a b a"], cwd=copy, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "%" in done.stdout
+
+
+def test_the_recipe_is_enough_to_do_it_again(packed):
+    """Model, data, seed, versions, steps with every setting."""
+    recipe = json.loads((packed / "recipe.json").read_text())
+
+    assert recipe["steps"][-1]["strategy"] == "int8_dynamic"
+    assert {"model", "data", "seed", "versions", "command", "workload"} <= set(recipe)
+
+
+def test_the_report_needs_nothing_from_outside(packed):
+    """Self-contained: no script, no link to any host."""
+    page = (packed / "report.html").read_text("utf-8")
+
+    assert "http" not in page.replace("http-equiv", "")
+    assert "<script" not in page
+    assert "PASS" in page
+
+
+def test_strangers_words_are_escaped(packed):
+    """A title with markup stays text."""
+    from wizard.bundle.report import reasons
+    from wizard.nouns import Reason
+
+    evil = a_candidate(reasons=(Reason(sentence="<img src=x onerror=alert(1)>"),))
+
+    assert "<img" not in reasons(evil)
+
+
+def test_the_command_in_the_bundle_names_no_folder():
+    """Absolute paths become names."""
+    assert public_command("wizard run /home/me/model --out out/") == "wizard run model --out out/"
+
+
+def test_charts_draw_what_they_are_given():
+    """Every point and bar is in the drawing, labels escaped."""
+    from tests.factories import a_latency
+    from wizard import charts
+
+    strip = charts.latency_strip(a_latency(3.0), a_latency(1.0), 2.0)
+    points = [
+        charts.Point(name="<b>", cost=5, score=90, score_low=89, score_high=91, chosen=True),
+        charts.Point(name="old", cost=20, score=91, score_low=90, score_high=92, original=True),
+    ]
+    plot = charts.trade_off(points, cost_limit=10, score_floor=90)
+
+    assert "limit 2.00" in strip
+    assert strip.count("<circle") > 100
+    assert "&lt;b&gt;" in plot
+    assert 'class="zone"' in plot
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.004, "0.004"), (1.234, "1.23"), (56.7, "56.7"), (1234, "1\u202f234")],
+)
+def test_numbers_read_like_numbers(value, text):
+    """Three significant digits and no exponent."""
+    from wizard.charts import show_number
+
+    assert show_number(value) == text
+
+
+def test_a_measurement_without_paths(packed):
+    """measurements.json names no file of ours."""
+    measured = json.loads((packed / "measurements.json").read_text())
+
+    assert "path" not in measured["after"]["artifact"]
