@@ -209,6 +209,11 @@ def status(job: str) -> JobStatus:
     return jobs.status(jobs_root(), job)
 
 
+def plan_of(job: str) -> Plan:
+    """The plan that a job works on, as it was shown."""
+    return jobs.request_of(jobs_root(), job).plan
+
+
 def history() -> tuple[JobStatus, ...]:
     """Every job at a glance, newest first."""
     return jobs.listing(jobs_root())

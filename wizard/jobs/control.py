@@ -228,6 +228,11 @@ def _write_the_end(folder: Path, ending: Ending, code: str) -> None:
     )
 
 
+def request_of(root: Path, job: str) -> Request:
+    """What a job was asked to do."""
+    return store.read_request(store.folder_of(root, job))
+
+
 def sweep(root: Path, older_than_seconds: float, now: float) -> tuple[str, ...]:
     """Delete the folders of ended jobs older than that; the ids that went."""
     gone = []
