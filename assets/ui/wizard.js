@@ -1,0 +1,64 @@
+// What Gradio leaves to the page: radio groups for the keyboard, copy buttons, the link to a run.
+// Covers: progressive help only; without it the wizard still works, except the link to a run.
+() => {
+  const KEY = "compression-wizard";
+  const read = () => { try { return JSON.parse(localStorage.getItem(KEY) || "{}"); } catch { return {}; } };
+  const write = (value) => { try { localStorage.setItem(KEY, JSON.stringify(value)); } catch { /* denied in some iframes */ } };
+
+  window.compressionWizard = {
+    // What the page remembers: the run in the address, else the run of last time; the visitor's token.
+    recall: () => {
+      const linked = (location.hash.match(/run=([0-9a-z]+)/) || [])[1] || "";
+      const kept = read();
+      return JSON.stringify({ linked, kept: kept.run || "", owner: kept.owner || "" });
+    },
+    remember: (token) => {
+      if (!token) return;
+      const { run, owner, seen } = JSON.parse(token);
+      write({ owner, run: seen ? "" : run });
+      if (run && !location.hash.includes(run)) history.replaceState(null, "", "#run=" + run);
+    },
+    forget: () => {
+      write({ owner: read().owner });
+      history.replaceState(null, "", location.pathname + location.search);
+      location.reload();
+    },
+    // After each change of step: focus the new heading, so that a screen reader and Tab start there.
+    arrive: () => {
+      requestAnimationFrame(() => setTimeout(() => {
+        const heading = [...document.querySelectorAll(".st-h h2, h2.verdict")].find((one) => one.offsetParent);
+        if (!heading) return;
+        heading.tabIndex = -1;
+        heading.focus({ preventScroll: true });
+        window.scrollTo({ top: 0 });
+      }, 60));
+    },
+  };
+
+  addEventListener("hashchange", () => { if (location.hash.startsWith("#run=")) location.reload(); });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const source = document.getElementById(button.dataset.copy);
+    const text = source.dataset.link ? location.href.split("#")[0] + source.dataset.link : source.textContent;
+    const say = (word) => { button.textContent = word; setTimeout(() => { button.textContent = button.dataset.word; }, 1600); };
+    const select = () => { getSelection().selectAllChildren(source); say("Selected"); };
+    if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => say("Copied"), select); else select();
+  });
+
+  // Gradio gives each radio its own name, which makes arrow keys useless: one name per group.
+  const mend = () => document.querySelectorAll("fieldset.block").forEach((group) => {
+    const radios = group.querySelectorAll("input[type=radio]");
+    if (!radios.length) return;
+    radios.forEach((radio) => { if (radio.name !== group.id) radio.name = group.id; });
+    const title = group.querySelector("[data-testid=block-info]");
+    if (group.getAttribute("role") !== "radiogroup") group.setAttribute("role", "radiogroup");
+    if (title) {
+      if (!title.id) title.id = group.id + "-title";
+      if (group.getAttribute("aria-labelledby") !== title.id) group.setAttribute("aria-labelledby", title.id);
+    }
+  });
+  mend();
+  new MutationObserver(mend).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["name"] });
+}

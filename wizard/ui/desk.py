@@ -1,0 +1,68 @@
+"""The desk every step works at: the engine, where errors go, how a handler is wired.
+
+Covers: catching a WizardError and showing it beside the buttons, hosted mode's extra refusals.
+Does not cover: what a step does with an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+from wizard.errors import ModelNotFound, WizardError
+from wizard.nouns import ModelRef, Source
+from wizard.ui import pieces, words
+from wizard.ui.engine_protocol import Engine
+
+Values = Mapping[Any, Any]
+Updates = Mapping[Any, Any]
+Handler = Callable[[Values], Updates]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """`hosted`: strangers use this app, so no folder of this machine is opened."""
+
+    engine: Engine
+    hosted: bool
+
+    def ref(self, text: str) -> ModelRef:
+        """The model as typed. In hosted mode a folder is refused whether or not it exists."""
+        if not self.hosted:
+            return self.engine.parse_ref(text)
+        if text.startswith((".", "/", "~")) or "\\" in text or re.match(r"[A-Za-z]:", text):
+            raise ModelNotFound(model=text, suggestion=words.FOLDERS_NOT_HERE)
+        ref = self.engine.parse_ref(text)
+        return replace(ref, source=Source.HUB, name=text) if ref.source is Source.FOLDER else ref
+
+    def guarded(self, handler: Handler, alert: Any) -> Handler:
+        """The handler, or its error in words; on an error nothing else on the page changes."""
+
+        @wraps(handler)
+        def answer(values: Values) -> Updates:
+            try:
+                return {alert: "", **handler(values)}
+            except WizardError as error:
+                return {alert: pieces.alert(self.engine.explain(error))}
+
+        return answer
+
+    def on(
+        self,
+        trigger: Callable[..., Any],
+        handler: Handler,
+        inputs: Iterable[Any],
+        outputs: Iterable[Any],
+        alert: Any,
+        **options: Any,
+    ) -> Any:
+        """Wire a guarded handler; private, so that it is no endpoint of the API."""
+        return trigger(
+            self.guarded(handler, alert),
+            inputs=set(inputs),
+            outputs=[*outputs, alert],
+            **{"api_visibility": "private", "show_progress": "hidden", **options},
+        )

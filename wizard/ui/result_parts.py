@@ -1,0 +1,293 @@
+"""The result page's HTML: verdict per clause, tiles, charts, what changed, how it was measured.
+
+Covers: turning an Outcome into words and figures, each number with where it comes from.
+Does not cover: numbers themselves; those are computed in measure and compare.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from html import escape
+from typing import NamedTuple
+
+from wizard import charts
+from wizard.bundle import report
+from wizard.nouns import Basis, Clause, Json, Measurement, Outcome, Verdict
+from wizard.ui import pieces, words
+
+PAYING_AT_MOST = 5
+# Scores that are shares are shown in per cent; a rank correlation keeps its own scale.
+RANKED = "spearman"
+
+
+def best_of(outcome: Outcome) -> str | None:
+    """The candidate that is delivered: the chosen one, or the nearest miss."""
+    return outcome.comparison.chosen or outcome.comparison.nearest
+
+
+def verdict(outcome: Outcome) -> str:
+    """The headline, and every clause with its verdict, why and what next."""
+    best = best_of(outcome)
+    judged = next((v for v in outcome.comparison.verdicts if v.candidate_id == best), None)
+    overall = outcome.comparison.overall
+    clauses = "".join(_clause(one) for one in judged.clauses) if judged else ""
+    title = next((c.title for c in outcome.plan.candidates if c.id == best), "")
+    lead = f"<p class='lead'>{escape(title)}. {escape(outcome.plan.sentence)}</p>" if title else ""
+    miss = f"<p class='mut'>{words.NEAREST_MISS}</p>" if judged and overall is Verdict.MISS else ""
+    return (
+        f"<div id='result-top'><p class='overall'>{pieces.verdict_badge(overall)}</p>"
+        f"<h2 class='verdict'>{escape(outcome.comparison.headline)}</h2>{lead}{miss}</div>"
+        f"<section class='clauses' aria-label='{words.VERDICT}'>{clauses}</section>"
+    )
+
+
+def _clause(clause: Clause) -> str:
+    more = ""
+    if clause.more_examples and str(clause.more_examples) not in clause.next:
+        more = f" About {charts.show_number(clause.more_examples)} more examples would settle it."
+    after = f"<b>{escape(clause.next)}{more}</b>" if clause.next or more else ""
+    wish = "" if clause.hard else " <span class='mut'>(a wish)</span>"
+    return (
+        f"<div class='clause {pieces.VERDICT_CSS[clause.verdict]}'>"
+        f"<div>{pieces.verdict_badge(clause.verdict)}</div>"
+        f"<div><h3>{escape(_named(clause.name))}{wish}</h3>"
+        f"<p>{escape(clause.because)} {after}</p></div>"
+        f"<span class='basis'>{pieces.BASIS_WORDS[clause.basis]}</span></div>"
+    )
+
+
+def _named(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+class Tile(NamedTuple):
+    """One figure: its name, now, before, the change, whether that is good, where it is from."""
+
+    name: str
+    now: str
+    unit: str
+    before: str
+    change: str
+    good: bool
+    basis: Basis
+
+
+def tiles(outcome: Outcome) -> str:
+    """Latency, file, memory and score: now, before, change, where the number comes from."""
+    best = best_of(outcome)
+    if best is None:
+        return ""
+    before, after = outcome.original, outcome.measurements[best]
+    shown = (
+        _latency(outcome, best, before, after),
+        _amount("File", before.size.value, after.size.value, "MB"),
+        _amount("Peak memory", before.memory.peak.value, after.memory.peak.value, "MB"),
+        _score(before, after),
+    )
+    return f"<dl class='tiles'>{''.join(_tile(one) for one in shown)}</dl>"
+
+
+def _latency(outcome: Outcome, best: str, before: Measurement, after: Measurement) -> Tile:
+    judged = next(v for v in outcome.comparison.verdicts if v.candidate_id == best)
+    clause = next((one for one in judged.clauses if one.name.startswith("latency")), None)
+    if clause is not None and clause.basis is not Basis.MEASURED:
+        low, high = clause.low or clause.after, clause.high or clause.after
+        span = f"{charts.show_number(low)}\u2013{charts.show_number(high)}"
+        change = charts.show_change(clause.before, clause.after)
+        was = f"{charts.show_number(clause.before)} ms"
+        return Tile(
+            "One answer", span, "ms", was, change, clause.after < clause.before, clause.basis
+        )
+    first = (after.against or before.latency).p50.value
+    return _amount("One answer", first, after.latency.p50.value, "ms")
+
+
+def _amount(name: str, before: float, after: float, unit: str) -> Tile:
+    change = charts.show_change(before, after)
+    shown, was = charts.show_number(after), f"{charts.show_number(before)} {unit}"
+    return Tile(name, shown, unit, was, change, after <= before, Basis.MEASURED)
+
+
+def _score(before: Measurement, after: Measurement) -> Tile:
+    was, now = before.quality.value.value, after.quality.value.value
+    change = charts.show_points(round(100 * (now - was), 2))
+    name = after.quality.metric.capitalize()
+    good = now >= was - 0.0005
+    if after.quality.metric == RANKED:
+        return Tile(name, f"{now:.3f}", "", f"{was:.3f}", change, good, Basis.MEASURED)
+    return Tile(name, f"{100 * now:.1f}", "%", f"{100 * was:.1f} %", change, good, Basis.MEASURED)
+
+
+def _tile(tile: Tile) -> str:
+    css = "g" if tile.good else "w"
+    long = " long" if len(tile.now) > 6 else ""
+    return (
+        f"<div class='tile'><dt>{escape(tile.name)}</dt><dd>"
+        f"<span class='v{long}'>{escape(tile.now)}<small> {escape(tile.unit)}</small></span>"
+        f"<span class='was'>was {escape(tile.before)}</span>"
+        f"<span class='d {css}'>{escape(tile.change)}</span>"
+        f"<span class='basis'>{pieces.BASIS_WORDS[tile.basis]}</span></dd></div>"
+    )
+
+
+def figures(outcome: Outcome) -> str:
+    """Every timed request as a dot; every candidate in the trade-off plot."""
+    best = best_of(outcome)
+    if best is None:
+        return ""
+    after = outcome.measurements[best]
+    here = outcome.plan.device.measured_here
+    limit = report.limit_of(outcome, "latency") if here else None
+    strip = charts.latency_strip(after.against or outcome.original.latency, after.latency, limit)
+    machine = "milliseconds, lower is better" if here else "milliseconds, on this machine"
+    return (
+        "<div class='figs'>"
+        f"<figure class='card fig'><figcaption><b>Each timed answer</b><span>{machine}</span>"
+        f"</figcaption>{strip}</figure>"
+        "<figure class='card fig'><figcaption><b>Size against score</b>"
+        "<span>MB and score; the shaded zone keeps your contract</span></figcaption>"
+        f"{report.trade_off(outcome)}</figure></div>"
+    )
+
+
+def changed(outcome: Outcome) -> str:
+    """How many answers changed for better or worse, and which classes pay."""
+    best = best_of(outcome)
+    if best is None:
+        return ""
+    before, after = outcome.original.quality.answers, outcome.measurements[best].quality.answers
+    if not after.predicted or not before.truth:
+        return f"<h3 class='sec'>{words.CHANGED}</h3>{report.changed(outcome, best)}"
+    rows = list(zip(before.truth, before.predicted, after.predicted, strict=True))
+    broke = Counter(truth for truth, was, now in rows if was == truth != now)
+    fixed = Counter(truth for truth, was, now in rows if now == truth != was)
+    other = sum(1 for truth, was, now in rows if was != now and truth not in {was, now})
+    return (
+        f"<h3 class='sec'>{words.CHANGED}</h3>"
+        f"{_flips(len(rows), sum(broke.values()), sum(fixed.values()), other)}"
+        f"{_who_pays(outcome, rows, broke, fixed)}"
+    )
+
+
+def _flips(rows: int, broke: int, fixed: int, other: int) -> str:
+    same = rows - broke - fixed - other
+    parts = (("same", "the same", same), ("fixed", "fixed", fixed), ("broke", "broke", broke))
+    bar = "".join(
+        f"<span class='{css}' style='flex-grow:{number}'></span>"
+        for css, _, number in parts
+        if number
+    )
+    said = (
+        f"Of {charts.show_number(rows)} answers, "
+        f"<b>{charts.show_number(same)}</b> stayed the same, "
+        f"<b class='bad'>{broke} broke</b> (right before, wrong now), "
+        f"<b class='good'>{fixed} {'was' if fixed == 1 else 'were'} fixed</b>"
+    )
+    if other:
+        said += f", and {other} went from one mistake to another"
+    return f"<div class='flips' aria-hidden='true'>{bar}</div><p>{said}.</p>"
+
+
+def _who_pays(
+    outcome: Outcome,
+    rows: list[tuple[int, int, int]],
+    broke: Counter[int],
+    fixed: Counter[int],
+) -> str:
+    total = Counter(truth for truth, _, _ in rows)
+    was = Counter(truth for truth, first, _ in rows if first == truth)
+    losing = {one: broke[one] - fixed[one] for one in broke if broke[one] > fixed[one]}
+    worst = sorted(losing, key=lambda one: -losing[one])[:PAYING_AT_MOST]
+    if not worst:
+        return "<p class='mut'>No class got worse on the whole.</p>"
+    labels = outcome.plan.profile.labels
+    lines = [
+        (
+            labels[one],
+            str(total[one]),
+            f"{100 * was[one] / total[one]:.1f} %",
+            f"{100 * (was[one] - losing[one]) / total[one]:.1f} %",
+            charts.show_points(round(-100 * losing[one] / total[one], 1)),
+        )
+        for one in worst
+    ]
+    headings = ("Class", "Examples", "Right before", "Right now", "Change")
+    return f"<h4>{words.WHO_PAYS}</h4>{charts.table(headings, lines)}"
+
+
+def tried(outcome: Outcome) -> str:
+    """Every candidate of the plan: figures and verdict, or why there are none."""
+    judged = {one.candidate_id: one.overall for one in outcome.comparison.verdicts}
+    failed = {one.candidate_id: one.because for one in outcome.failed}
+    best = best_of(outcome)
+    rows = [_tried_row("Original", outcome.original, "", "")]
+    for one in outcome.plan.candidates:
+        after = outcome.measurements.get(one.id)
+        said = failed.get(one.id, "Not reached in the minutes allowed.")
+        badge = pieces.verdict_badge(judged[one.id]) if one.id in judged else ""
+        css = "chosen" if one.id == best else ""
+        rows.append(_tried_row(one.title, after, badge or escape(said), css))
+    return (
+        f"<h3 class='sec'>{words.TRIED}</h3><div class='tw'><table class='tb'><thead><tr>"
+        "<th scope='col'>Candidate</th><th scope='col'>What the file is</th>"
+        "<th scope='col'>File</th><th scope='col'>One answer here</th><th scope='col'>Score</th>"
+        f"<th scope='col'>Verdict</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _tried_row(title: str, after: Measurement | None, end: str, css: str) -> str:
+    cells = ["\u2013"] * 4
+    if after is not None:
+        ranked = after.quality.metric == RANKED
+        score = after.quality.value.value
+        cells = [
+            escape(after.audit.label),
+            f"{charts.show_number(after.size.value)} MB",
+            f"{charts.show_number(after.latency.p50.value)} ms",
+            f"{score:.3f}" if ranked else f"{100 * score:.1f} %",
+        ]
+    names = ("What the file is", "File", "One answer here", "Score", "Verdict")
+    rest = "".join(
+        f"<td data-l='{name}'>{cell}</td>" for name, cell in zip(names, [*cells, end], strict=True)
+    )
+    return f"<tr class='{css}'><th scope='row'>{escape(title)}</th>{rest}</tr>"
+
+
+def measured_how(outcome: Outcome) -> str:
+    """The machine, the versions, the examples, the notes."""
+    notes = "".join(f"<li>{escape(one)}</li>" for one in outcome.notes)
+    elsewhere = ""
+    if not outcome.plan.device.measured_here:
+        elsewhere = (
+            f"<p>Speed on {escape(outcome.plan.device.name)} is an estimate, a range. Run check.py "
+            "from the bundle there; its receipt makes it a measurement.</p>"
+        )
+    return (
+        f"<details class='sub'><summary>{words.MEASURED_HOW}</summary>{elsewhere}"
+        f"{report.host(outcome)}<p>Examples: {escape(outcome.data_origin)}.</p>"
+        f"<ul>{notes}</ul></details>"
+    )
+
+
+def both(said: Json) -> str:
+    """What the two models say to one text, side by side."""
+    if not isinstance(said, dict):
+        return ""
+    sides = (("Original", "b", said["before"]), ("Compressed", "a", said["after"]))
+    return f"<div class='duo'>{''.join(_side(*one) for one in sides)}</div>"
+
+
+def _side(name: str, css: str, answer: dict[str, Json]) -> str:
+    ms = f"<span class='mut'>{charts.show_number(float(answer['ms']))} ms</span>"  # type: ignore[arg-type]
+    head = f"<h4>{name} {ms}</h4>"
+    ranked = answer.get("answers")
+    if not isinstance(ranked, list | tuple):
+        numbers = ", ".join(f"{one}" for one in answer.get("numbers", []))  # type: ignore[union-attr]
+        return f"<div class='card {css}'>{head}<code>{escape(numbers)} \u2026</code></div>"
+    lines = "".join(
+        f"<div class='pb'><span>{escape(str(label))}</span>"
+        f"<span class='tr'><span style='width:{100 * share:.1f}%'></span></span>"
+        f"<span class='n'>{share:.2f}</span></div>"
+        for label, share in ranked[:4]
+    )
+    return f"<div class='card {css}'>{head}{lines}</div>"

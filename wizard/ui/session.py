@@ -1,0 +1,23 @@
+"""What one open page remembers: who, which model, which needs, which job.
+
+Covers: the one value in gr.State. Does not cover: results; those are read from the job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wizard.nouns import ModelProfile, Needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """`answered` counts the steps whose Next was pressed; `asked` is the model as typed."""
+
+    owner: str = ""
+    asked: str = ""
+    profile: ModelProfile | None = None
+    needs: Needs | None = None
+    answered: int = 0
+    job: str | None = None
+    finished: bool = False

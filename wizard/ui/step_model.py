@@ -1,0 +1,196 @@
+"""Step 1, Model: pick a bundled one or name your own, and see what it is.
+
+Covers: the choice, the card from the description alone, what the job will cost.
+Does not cover: weights; none are read here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gradio as gr
+
+from wizard.errors import BadNeeds
+from wizard.nouns import (
+    Budget,
+    ModelProfile,
+    Needs,
+    Plan,
+    Source,
+    SupportLevel,
+    Tolerance,
+)
+from wizard.ui import pieces, step_device, words
+from wizard.ui.desk import Desk, Updates, Values
+from wizard.ui.session import Session
+
+if TYPE_CHECKING:
+    from wizard.ui.page import Page
+
+FIRST_SAMPLE = "intents"
+USUAL_LATENCY_MS = 100.0
+
+
+class View(NamedTuple):
+    """The widgets of this step."""
+
+    choice: Any
+    own: Any
+    look: Any
+    card: Any
+    alert: Any
+    next: Any
+
+
+def draw(desk: Desk) -> View:
+    """The choice on top, the card below."""
+    samples = desk.engine.samples()
+    names = sorted(samples, key=lambda name: (name != FIRST_SAMPLE, name))
+    choices = [(f"{samples[one].title}\n{samples[one].sentence}", one) for one in names]
+    hint = words.OWN_MODEL_HINT_HOSTED if desk.hosted else words.OWN_MODEL_HINT
+    gr.HTML(pieces.heading(words.MODEL_TITLE, words.MODEL_LEAD), apply_default_css=False)
+    choice = gr.Radio(
+        choices,
+        value=names[0] if names else None,
+        label=words.SAMPLES,
+        elem_id="sample",
+        elem_classes=["cards", "three"],
+        interactive=True,
+    )
+    with gr.Row(elem_classes="own-model"):
+        own = gr.Textbox(
+            label=words.OWN_MODEL,
+            info=hint,
+            placeholder=words.OWN_MODEL_PLACEHOLDER,
+            max_lines=1,
+            max_length=400,
+            elem_id="own-model",
+            scale=4,
+        )
+        look = gr.Button(words.LOOK, elem_id="look", scale=0)
+    card = gr.HTML(_waiting(), elem_id="model-card", apply_default_css=False)
+    alert = gr.HTML("", elem_id="alert-model", apply_default_css=False)
+    with gr.Row(elem_classes="nav"):
+        forward = gr.Button(words.NEXT_DEVICE, variant="primary", elem_id="next-model")
+    return View(choice=choice, own=own, look=look, card=card, alert=alert, next=forward)
+
+
+def read(view: View, values: Values) -> str:
+    """The model as typed; a name of one's own wins over a bundled one."""
+    own = (values[view.own] or "").strip()
+    if own:
+        return str(own)
+    if values[view.choice]:
+        return f"sample:{values[view.choice]}"
+    raise BadNeeds(name="The model", value="empty", because="pick one, or write the id of one")
+
+
+def show(profile: ModelProfile, plan: Plan | None) -> str:
+    """The card. `plan` is a first one, for the cost of the job; None when there is none."""
+    support = profile.support
+    nearest = f" <span class='mut'>{escape(support.nearest)}</span>" if support.nearest else ""
+    head = (
+        f"<div class='card-head'><h3>{escape(profile.title)}</h3>"
+        f"{pieces.badge(support.level.value, pieces.SUPPORT_CSS[support.level])}</div>"
+        f"<p class='because'>{escape(support.because)}{nearest}</p>"
+    )
+    return f"<section class='card model'>{head}{pieces.facts(_facts(profile, plan))}</section>"
+
+
+def _facts(profile: ModelProfile, plan: Plan | None) -> list[tuple[str, str]]:
+    task = profile.task.value if profile.task else "not known"
+    licence = escape(profile.licence) if profile.licence else words.NO_LICENCE
+    pairs = [
+        ("What it does", escape(words.TASKS.get(task, task))),
+        ("Family", f"{escape(profile.family)} <span class='mut'>{escape(profile.dtype)}</span>"),
+        ("Size", pieces.megabytes(profile.weights_bytes)),
+        ("Numbers in it", pieces.count(profile.parameters.total)),
+        ("Licence", licence),
+    ]
+    if profile.labels:
+        pairs.insert(1, ("Answers", f"one of {len(profile.labels)} classes"))
+    if plan is not None:
+        pairs.append(("The run will take", _cost(plan)))
+    return pairs
+
+
+def _cost(plan: Plan) -> str:
+    job = plan.job
+    return (
+        f"{pieces.span_of_time(job.seconds)}, {pieces.span(job.memory)} of memory, "
+        f"{pieces.span(job.disk)} of disk <span class='mut'>estimated</span>"
+    )
+
+
+def _waiting() -> str:
+    return f"<section class='card model wait' aria-busy='true'>{words.LOOKING}</section>"
+
+
+def examined(desk: Desk, session: Session, asked: str) -> Session:
+    """The session with this model's card; nothing is asked twice."""
+    if session.asked == asked and session.profile is not None:
+        return session
+    profile = desk.engine.examine(desk.ref(asked))
+    return replace(
+        session, asked=asked, profile=profile, needs=first_needs(desk, profile), answered=0
+    )
+
+
+def first_needs(desk: Desk, profile: ModelProfile) -> Needs:
+    """Safe defaults: the first device we know, the sample's own goal, one point."""
+    samples = desk.engine.samples()
+    sample = samples.get(profile.ref.name) if profile.ref.source is Source.SAMPLE else None
+    goal = sample.latency_ms if sample else USUAL_LATENCY_MS
+    return Needs(
+        device_id=next(iter(desk.engine.devices())),
+        budgets=(Budget(quantity="latency", at_most=goal, unit="ms", percentile=50),),
+        tolerance=Tolerance(points=1.0),
+        workload=profile.workload,
+    )
+
+
+def card_of(desk: Desk, session: Session) -> str:
+    """The card of the session's model, with a first forecast where one is possible."""
+    profile, needs = session.profile, session.needs
+    if profile is None or needs is None:
+        return _waiting()
+    here = profile.support.level is not SupportLevel.NOT_HERE
+    return show(profile, desk.engine.advise(profile, needs) if here else None)
+
+
+def wire(page: Page, desk: Desk) -> None:
+    """Choosing shows the card; Next needs a model that we can do."""
+    view = page.model
+
+    def chose(values: Values) -> Updates:
+        session = examined(desk, values[page.session], f"sample:{values[view.choice]}")
+        return {page.session: session, view.own: "", view.card: card_of(desk, session)}
+
+    def look(values: Values) -> Updates:
+        session = examined(desk, values[page.session], read(view, values))
+        return {
+            page.session: session,
+            view.card: card_of(desk, session),
+            **({view.choice: None} if values[view.own] else {}),
+        }
+
+    def forward(values: Values) -> Updates:
+        session = examined(desk, values[page.session], read(view, values))
+        desk.engine.advise(session.profile, session.needs)  # type: ignore[arg-type]
+        fresh = step_device.show(page.device, desk, session) if session.answered == 0 else {}
+        return {
+            page.session: replace(session, answered=max(1, session.answered)),
+            view.card: card_of(desk, session),
+            page.steps: gr.Walkthrough(selected=1),
+            **fresh,
+        }
+
+    inputs = [page.session, view.choice, view.own]
+    shown = [page.session, view.card, view.choice, view.own]
+    desk.on(view.choice.input, chose, inputs, shown, view.alert)
+    desk.on(view.look.click, look, inputs, shown, view.alert)
+    desk.on(view.own.submit, look, inputs, shown, view.alert)
+    outputs = [*shown, page.steps, *page.device.answers()]
+    desk.on(view.next.click, forward, inputs, outputs, view.alert)

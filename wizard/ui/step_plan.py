@@ -1,0 +1,262 @@
+"""Step 4, Plan: what would be tried, why, why not the rest, and what would change it.
+
+Covers: the contract in a sentence, candidate cards, counter-offers, the command, the job's cost.
+Does not cover: any advice; all sentences come with the plan.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gradio as gr
+
+from wizard.nouns import Candidate, CounterOffer, Needs, Plan, Reason, Refusal
+from wizard.ui import pieces, step_device, step_run, words
+from wizard.ui.desk import Desk, Updates, Values
+from wizard.ui.session import Session
+
+if TYPE_CHECKING:
+    from wizard.ui.page import Page
+
+OFFERS = 3
+
+
+class View(NamedTuple):
+    """The widgets of this step; `offers` are as many buttons as a plan makes offers."""
+
+    contract: Any
+    offers_title: Any
+    offers: list[Any]
+    candidates: Any
+    rest: Any
+    only: Any
+    alert: Any
+    back: Any
+    start: Any
+
+    def shown(self) -> list[Any]:
+        """What a new plan changes."""
+        return [
+            self.contract,
+            self.offers_title,
+            *self.offers,
+            self.candidates,
+            self.rest,
+            self.only,
+            self.start,
+        ]
+
+
+def draw(desk: Desk) -> View:
+    """Contract, offers, candidates, the rest; an expert's drawer at the end."""
+    gr.HTML(pieces.heading(words.PLAN_TITLE, words.PLAN_LEAD), apply_default_css=False)
+    contract = gr.HTML("", elem_id="contract", apply_default_css=False)
+    offers_title = gr.HTML("", elem_id="offers", apply_default_css=False)
+    with gr.Row(elem_classes="offers"):
+        offers = [
+            gr.Button("", visible=False, elem_id=f"offer-{number}", size="md")
+            for number in range(OFFERS)
+        ]
+    candidates = gr.HTML("", elem_id="candidates", apply_default_css=False)
+    rest = gr.HTML("", elem_id="plan-rest", apply_default_css=False)
+    with gr.Accordion(words.EXPERT, open=False, elem_id="expert"):
+        only = gr.Radio(
+            [(words.ALL_OF_THEM, "")],
+            value="",
+            show_label=False,
+            label=words.EXPERT,
+            elem_id="only",
+            elem_classes=["cards", "small"],
+            interactive=True,
+        )
+    alert = gr.HTML("", elem_id="alert-plan", apply_default_css=False)
+    with gr.Row(elem_classes="nav"):
+        back = gr.Button(words.BACK, elem_id="back-plan")
+        start = gr.Button(words.START, variant="primary", elem_id="start")
+    return View(contract, offers_title, offers, candidates, rest, only, alert, back, start)
+
+
+def read(view: View, values: Values, before: Needs) -> Needs:
+    """The needs; an expert may want one technique only."""
+    return replace(before, only=values[view.only] or None)
+
+
+def show(view: View, desk: Desk, session: Session) -> Updates:
+    """A new plan for the session's needs, all of it."""
+    if session.profile is None or session.needs is None:
+        return {}
+    plan = desk.engine.advise(session.profile, session.needs)
+    choices = [(words.ALL_OF_THEM, "")]
+    choices += [(one.title, one.steps[-1].strategy) for one in plan.candidates]
+    return {
+        view.contract: _contract(plan),
+        view.offers_title: f"<p class='offer'>{words.OFFERS}</p>" if plan.counter_offers else "",
+        **_offers(view, plan.counter_offers),
+        view.candidates: candidates(plan),
+        view.rest: rest(plan, desk.engine.command_for(plan)),
+        view.only: gr.Radio(choices=choices, value=""),
+        view.start: gr.Button(interactive=bool(plan.candidates)),
+    }
+
+
+def _offers(view: View, offers: tuple[CounterOffer, ...]) -> Updates:
+    shown: dict[Any, Any] = {}
+    for number, button in enumerate(view.offers):
+        there = number < len(offers)
+        said = words.ACCEPT + offers[number].sentence if there else ""
+        shown[button] = gr.Button(value=said, visible=there)
+    return shown
+
+
+def _contract(plan: Plan) -> str:
+    return f"<p class='contract'>{escape(plan.sentence)}</p>"
+
+
+def candidates(plan: Plan) -> str:
+    """A card each, best first; without any, the refusals say why."""
+    if not plan.candidates:
+        return f"<section class='card none'>{_refusals(plan.refusals)}</section>"
+    cards = "".join(_card(plan, one, rank) for rank, one in enumerate(plan.candidates, 1))
+    return f"<ol class='candidates'>{cards}</ol>"
+
+
+def _card(plan: Plan, candidate: Candidate, rank: int) -> str:
+    first = pieces.badge(words.FIRST_CHOICE, "good") if rank == 1 else ""
+    cast, base = candidate.forecast, plan.baseline
+    figures = pieces.facts(
+        (
+            ("File", _figure(pieces.span(cast.size), pieces.span(base.size))),
+            ("One answer", _figure(pieces.span(cast.latency), pieces.span(base.latency))),
+            ("Loss", pieces.span(cast.drop)),
+            ("Memory", _figure(pieces.span(cast.memory), pieces.span(base.memory))),
+        )
+    )
+    css = "candidate first" if rank == 1 else "candidate"
+    return (
+        f"<li class='card {css}'><div class='card-head'><h3>{escape(candidate.title)}</h3>{first}"
+        f"</div>{figures}{_reasons(words.WHY, candidate.reasons, 'why')}"
+        f"{_reasons(words.WATCH, candidate.warnings, 'watch')}{_steps(candidate)}</li>"
+    )
+
+
+def _figure(now: str, before: str) -> str:
+    return f"<b>{now}</b> <small>now {before}</small>"
+
+
+def _reasons(title: str, reasons: tuple[Reason, ...], css: str) -> str:
+    if not reasons:
+        return ""
+    items = "".join(f"<li>{escape(one.sentence)}{_source(one.source)}</li>" for one in reasons)
+    return f"<div class='{css}'><h4>{title}</h4><ul>{items}</ul></div>"
+
+
+def _source(source: str | None) -> str:
+    return f" <cite>{escape(source)}</cite>" if source else ""
+
+
+def _steps(candidate: Candidate) -> str:
+    lines = [
+        f"{step.strategy} ({', '.join(f'{k}={v}' for k, v in step.settings.items())})"
+        for step in candidate.steps
+    ]
+    items = "".join(f"<li><code>{escape(line)}</code></li>" for line in lines)
+    return f"<details><summary>The exact recipe</summary><ol class='recipe'>{items}</ol></details>"
+
+
+def rest(plan: Plan, command: str) -> str:
+    """What would change the plan, why not the others, the cost, the command."""
+    parts = []
+    if plan.would_change:
+        items = "".join(
+            f"<li><b>{escape(one.fact)}</b>, {escape(_lowered(one.then))}</li>"
+            for one in plan.would_change
+        )
+        parts.append(f"<section class='sub'><h3>{words.CHANGE}</h3><ul>{items}</ul></section>")
+    others = (*plan.refusals, *plan.also_considered) if plan.candidates else plan.also_considered
+    if others:
+        parts.append(
+            f"<details class='sub'><summary>{words.WHY_NOT} ({len(others)})</summary>"
+            f"{_refusals(others)}</details>"
+        )
+    parts.append(
+        f"<section class='sub'><h3>{words.JOB_COST}</h3>{_cost(plan)}</section>"
+        f"<section class='sub'><h3>{words.COMMAND}</h3>{pieces.copyable('command', command)}"
+        "</section>"
+    )
+    return "".join(parts)
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
+
+
+def _refusals(refusals: tuple[Refusal, ...]) -> str:
+    items = "".join(
+        f"<li><b>{escape(one.what)}.</b> {escape(one.because)}"
+        f"{f' <em>{escape(one.relax)}</em>' if one.relax else ''}{_source(one.source)}</li>"
+        for one in refusals
+    )
+    return f"<ul class='refusals'>{items}</ul>"
+
+
+def _cost(plan: Plan) -> str:
+    job = plan.job
+    return pieces.facts(
+        (
+            ("Time", f"<b>{pieces.span_of_time(job.seconds)}</b>"),
+            ("Memory", f"<b>{pieces.span(job.memory)}</b>"),
+            ("Disk", f"<b>{pieces.span(job.disk)}</b>"),
+        )
+    )
+
+
+def accepted(needs: Needs, offer: CounterOffer) -> Needs:
+    """The needs with one clause relaxed as offered."""
+    if offer.clause == "quality":
+        return replace(needs, tolerance=dataclasses.replace(needs.tolerance, points=offer.relax_to))
+    budgets = tuple(
+        replace(one, at_most=offer.relax_to) if one.quantity == offer.clause else one
+        for one in needs.budgets
+    )
+    return replace(needs, budgets=budgets)
+
+
+def wire(page: Page, desk: Desk) -> None:
+    """An offer changes the needs and the plan; Run starts the job."""
+    view = page.plan
+
+    def accept(number: int) -> Any:
+        def take(values: Values) -> Updates:
+            session = values[page.session]
+            plan = desk.engine.advise(session.profile, session.needs)
+            if number >= len(plan.counter_offers):
+                return {}
+            needs = accepted(session.needs, plan.counter_offers[number])
+            session = replace(session, needs=needs)
+            shown = show(view, desk, session)
+            return {page.session: session, **shown, **step_device.show(page.device, desk, session)}
+
+        return take
+
+    def narrow(values: Values) -> Updates:
+        session = values[page.session]
+        plan = desk.engine.advise(session.profile, read(view, values, session.needs))
+        return {view.rest: rest(plan, desk.engine.command_for(plan))}
+
+    def start(values: Values) -> Updates:
+        session = values[page.session]
+        plan = desk.engine.advise(session.profile, read(view, values, session.needs))
+        session = step_run.begun(desk, session, plan)
+        return {**step_run.entered(page, desk, session), page.steps: gr.Walkthrough(selected=4)}
+
+    changed = [page.session, *view.shown(), *page.device.answers()]
+    for number, button in enumerate(view.offers):
+        desk.on(button.click, accept(number), [page.session], changed, view.alert)
+    inputs = [page.session, view.only]
+    desk.on(view.only.input, narrow, inputs, [view.rest], view.alert)
+    outputs = [*step_run.entering(page), page.steps]
+    event = desk.on(view.start.click, start, inputs, outputs, view.alert)
+    event.then(None, [page.token], None, js="(token) => compressionWizard.remember(token)")

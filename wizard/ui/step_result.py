@@ -1,0 +1,155 @@
+"""Step 6, Result: the verdict first, then the proof, then what to take home.
+
+Covers: which part shows when, try-both, downloads, starting over.
+Does not cover: the HTML of the parts (result_parts.py), the bundle itself (wizard.bundle).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gradio as gr
+
+from wizard.errors import BadNeeds, JobNotFound
+from wizard.nouns import Outcome
+from wizard.ui import result_parts, step_run, words
+from wizard.ui.desk import Desk, Updates, Values
+from wizard.ui.session import Session
+
+if TYPE_CHECKING:
+    from wizard.ui.page import Page
+
+TRY_EXAMPLE = "please turn the lamp in the kitchen off"
+
+
+class View(NamedTuple):
+    """The widgets of this step."""
+
+    verdict: Any
+    proof: Any
+    trying: Any
+    text: Any
+    compare: Any
+    both: Any
+    alert: Any
+    bundle: Any
+    report: Any
+    recipe: Any
+    how: Any
+    again: Any
+
+
+def draw(desk: Desk) -> View:
+    """Verdict, proof, playground, downloads, how it was measured."""
+    verdict = gr.HTML("", elem_id="verdict", apply_default_css=False)
+    proof = gr.HTML("", elem_id="proof", apply_default_css=False)
+    with gr.Column(visible=False, elem_id="try") as trying:
+        gr.HTML(_section(words.TRY, words.TRY_HINT), apply_default_css=False)
+        text = gr.Textbox(
+            TRY_EXAMPLE,
+            label=words.TRY_LABEL,
+            max_length=2000,
+            elem_id="try-text",
+            interactive=True,
+        )
+        with gr.Row(elem_classes="nav"):
+            compare = gr.Button(words.TRY_BUTTON, elem_id="try-button")
+        both = gr.HTML("", elem_id="both", apply_default_css=False)
+    alert = gr.HTML("", elem_id="alert-result", apply_default_css=False)
+    gr.HTML(_section(words.TAKE, words.TAKE_HINT), apply_default_css=False)
+    with gr.Row(elem_classes="downloads"):
+        bundle = gr.DownloadButton(words.BUNDLE, variant="primary", elem_id="get-bundle")
+        report = gr.DownloadButton(words.REPORT, elem_id="get-report")
+        recipe = gr.DownloadButton(words.RECIPE, elem_id="get-recipe")
+    how = gr.HTML("", elem_id="how", apply_default_css=False)
+    with gr.Row(elem_classes="nav"):
+        again = gr.Button(words.ANOTHER, elem_id="again")
+    return View(
+        verdict, proof, trying, text, compare, both, alert, bundle, report, recipe, how, again
+    )
+
+
+def _section(title: str, hint: str) -> str:
+    return f"<h3 class='sec'>{title}</h3><p class='mut'>{hint}</p>"
+
+
+def shown(page: Page) -> list[Any]:
+    """What `show` changes."""
+    view = page.result
+    parts = [view.verdict, view.proof, view.trying, view.both]
+    return [*parts, view.bundle, view.report, view.recipe, view.how, page.session, page.token]
+
+
+def show(page: Page, desk: Desk, session: Session) -> Updates:
+    """The result of the session's job, with its files ready to take."""
+    job, view = session.job or "", page.result
+    outcome = desk.engine.compare(job)
+    if outcome is None or result_parts.best_of(outcome) is None:
+        raise JobNotFound(job=job)
+    session = replace(session, finished=True)
+    bundle, report, recipe = _taken(desk, job)
+    return {
+        page.session: session,
+        page.token: step_run.token_of(session),
+        view.verdict: result_parts.verdict(outcome) + result_parts.tiles(outcome),
+        view.proof: _proof(outcome),
+        view.trying: gr.Column(visible=outcome.plan.profile.image_size is None),
+        view.both: "",
+        view.bundle: bundle,
+        view.report: report,
+        view.recipe: recipe,
+        view.how: result_parts.measured_how(outcome),
+    }
+
+
+def _proof(outcome: Outcome) -> str:
+    parts = (result_parts.figures, result_parts.changed, result_parts.tried)
+    return "".join(part(outcome) for part in parts)
+
+
+@lru_cache(maxsize=1)
+def _shelf() -> tempfile.TemporaryDirectory[str]:
+    """Copies for download; gone with this process."""
+    return tempfile.TemporaryDirectory(prefix="compression-wizard-")
+
+
+def _taken(desk: Desk, job: str) -> tuple[str, str, str]:
+    """The bundle's zip, its report and its recipe where Gradio may read them."""
+    place = Path(_shelf().name) / job
+    files = tuple(place / name for name in ("bundle.zip", "report.html", "recipe.json"))
+    if not all(file.is_file() for file in files):
+        packed = desk.engine.pack(job)
+        place.mkdir(exist_ok=True)
+        sources = (packed.zip, packed.folder / "report.html", packed.folder / "recipe.json")
+        for source, file in zip(sources, files, strict=True):
+            shutil.copyfile(source or packed.folder, file)
+    return str(files[0]), str(files[1]), str(files[2])
+
+
+def wire(page: Page, desk: Desk) -> None:
+    """See the result of a run; try both models; start over."""
+    view = page.result
+
+    def see(values: Values) -> Updates:
+        return {**show(page, desk, values[page.session]), page.steps: gr.Walkthrough(selected=5)}
+
+    def compare(values: Values) -> Updates:
+        text = (values[view.text] or "").strip()
+        if not text:
+            raise BadNeeds(name=words.TRY_LABEL, value="empty", because=words.TRY_EMPTY)
+        return {view.both: result_parts.both(desk.engine.try_both(values[page.session].job, text))}
+
+    event = desk.on(
+        page.run.see.click, see, [page.session], [*shown(page), page.steps], page.run.alert
+    )
+    event.then(None, [page.token], None, js="(token) => compressionWizard.remember(token)")
+    inputs = [page.session, view.text]
+    quiet = {"concurrency_id": "answers", "concurrency_limit": 2}
+    desk.on(view.compare.click, compare, inputs, [view.both], view.alert, **quiet)
+    desk.on(view.text.submit, compare, inputs, [view.both], view.alert, **quiet)
+    view.again.click(None, None, None, js="() => compressionWizard.forget()")

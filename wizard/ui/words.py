@@ -1,0 +1,178 @@
+"""Every label, hint and choice of the page, in one place.
+
+Covers: words and the figures that belong to them (a use and its milliseconds).
+Does not cover: sentences about techniques (rules) or failures (presets/failures.toml).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NAME = "Compression Wizard"
+TAGLINE = "Make a model fit the place where it must run"
+STEPS = ("Model", "Device", "Quality", "Plan", "Run", "Result")
+
+NEXT, BACK = "Next", "Back"
+NEXT_DEVICE = "Next: the device"
+NEXT_QUALITY = "Next: the quality"
+NEXT_PLAN = "Next: the plan"
+START, SEE_RESULT, CANCEL = "Run this plan", "See the result", "Cancel the run"
+COPY, COPY_LINK = "Copy", "Copy the link"
+
+# ------------------------------------------------------------------ 1 Model
+MODEL_TITLE = "Which model do you want to make smaller and faster?"
+MODEL_LEAD = (
+    "Start with one of ours, or name your own. Nothing is downloaded until you run the plan."
+)
+SAMPLES = "Models that come with the wizard"
+OWN_MODEL = "Or a model of your own"
+OWN_MODEL_HINT = "An id on the Hugging Face Hub such as owner/name, or a folder on this machine."
+OWN_MODEL_HINT_HOSTED = "An id on the Hugging Face Hub, such as owner/name."
+OWN_MODEL_PLACEHOLDER = "owner/name"
+LOOK = "Look at it"
+LOOKING = "Looking at the model\u2026 its description only, no weights."
+NO_MODEL = "Pick a model, or write the id of one and press \u201cLook at it\u201d."
+TASKS = {
+    "text-classification": "Sorts texts into classes",
+    "image-classification": "Sorts pictures into classes",
+    "feature-extraction": "Turns texts into vectors, to find similar ones",
+}
+NO_LICENCE = "not stated"
+FOLDERS_NOT_HERE = "Folders cannot be opened in the hosted app; give an id on the Hub."
+
+# ------------------------------------------------------------------ 2 Device and feel
+DEVICE_TITLE = "Where must it run, and how fast must it feel?"
+DEVICE_LEAD = (
+    "You need not know the chip. Pick the nearest thing; the next steps say what it can do."
+)
+GROUP, DEVICE = "Kind of device", "Which one"
+USE = "What is it for?"
+LATENCY = "Time for one answer (milliseconds)"
+LATENCY_HINT = "The longest you can accept. Set by the use above; write your own if you like."
+PERCENTILE = "How strictly is that meant?"
+PERCENTILES = (
+    ("Typically\nHalf of all answers are at least this fast", 50),
+    ("Nearly always\n95 of 100 answers are at least this fast", 95),
+)
+TOKENS = "Length of one input (tokens)"
+TOKENS_HINT = "A token is about three quarters of an English word."
+LIMITS = "Limits on size and memory (optional)"
+SIZE = "Largest file (MB)"
+SIZE_HINT = "What a visitor downloads or a shop allows. Empty: no limit."
+MEMORY = "Most memory (MB)"
+MEMORY_HINT = "What the program may use at its peak. Empty: no limit."
+PRIORITY = "If several do the job, which is best?"
+PRIORITIES = (
+    ("The fastest\nLeast time for one answer", "fastest"),
+    ("The smallest\nLeast to store and to download", "smallest"),
+    ("The safest\nLeast change in its answers", "safest"),
+)
+MINUTES = "Minutes the run may take"
+MINUTES_HINT = "When they are spent, the best so far is delivered."
+
+
+class Use(NamedTuple):
+    """A way of using a model and how long an answer may take, in milliseconds (None: own)."""
+
+    id: str
+    title: str
+    why: str
+    latency_ms: float | None
+
+
+# Milliseconds: one frame at 30 a second; Card, Moran and Newell's 100 ms and 1 s; turn-taking gap.
+USES = (
+    Use("camera", "Live camera", "30 pictures a second: 33 ms", 33.0),
+    Use("typing", "While typing", "Seems instant: 50 to 100 ms", 100.0),
+    Use("talking", "Conversation", "A natural pause: 300 ms", 300.0),
+    Use("once", "Now and then", "One click, one answer: 1 s", 1000.0),
+    Use("background", "In the background", "Nobody waits: 5 s", 5000.0),
+    Use("own", "My own number", "Write it below", None),
+)
+OWN = "own"
+
+# ------------------------------------------------------------------ 3 Quality
+QUALITY_TITLE = "How wrong may it be?"
+QUALITY_LEAD = "A compressed model answers a little differently. Say how much worse is still good."
+TOLERANCE = "At most this much worse than the original"
+TOLERANCES = (
+    ("Strict\nHalf a point", "0.5"),
+    ("Normal\nOne point", "1"),
+    ("Loose\nThree points", "3"),
+    ("My own\nWrite it below", OWN),
+)
+POINTS = "Points you can give up"
+POINTS_HINT = "One point is 1 answer in 100."
+DATA = "Judged on which examples?"
+DATA_BUNDLED, DATA_PASTED, DATA_FILE = "bundled", "pasted", "file"
+DATA_CHOICES = (
+    ("Examples that come with the wizard\nNothing to prepare", DATA_BUNDLED),
+    ("Paste some\nA line each", DATA_PASTED),
+    ("A file of mine\nCSV, TSV, JSON lines, or a ZIP of pictures", DATA_FILE),
+)
+PASTED = "Your examples"
+PASTED_HINT = "First line text,label; then one example a line. Without labels, one text a line."
+PASTED_PLACEHOLDER = "text,label\nturn the lamp off,lights_off\nplay some jazz,play_music"
+FILE = "Your file"
+CHECK = "Check these examples"
+NO_EXAMPLES = "the box is empty; paste at least 20 lines"
+NO_FILE = "no file was chosen yet"
+NEVER_OVERLAP = "The examples a technique learns from are never among those it is judged on."
+
+# ------------------------------------------------------------------ 4 Plan
+PLAN_TITLE = "This is what we would try"
+PLAN_LEAD = (
+    "In this order. Everything is measured against the original; expected figures are ranges."
+)
+FIRST_CHOICE = "Recommended"
+WHY, WATCH = "Why", "Watch out"
+WHY_NOT = "Why not the others"
+CHANGE = "What would change this plan"
+COMMAND = "The same in a terminal"
+JOB_COST = "What the run costs here"
+OFFERS = "This looks out of reach. Easier would be:"
+ACCEPT = "Accept: "
+EXPERT = "For experts: try one technique only"
+ALL_OF_THEM = "All of them, best first"
+
+# ------------------------------------------------------------------ 5 Run
+RUN_TITLE = "Running"
+RUN_LEAD = "You can close this page; the run goes on, and the link below leads back to it."
+LINK = "Link to this run"
+LINK_HINT = "Whoever has the link can see this run, and cancel it."
+FOUND = "Found so far"
+NOTHING_FOUND = "Nothing measured yet. The original is measured first, for comparison."
+STATES = {
+    "done": "done",
+    "now": "in progress",
+    "todo": "waiting",
+    "failed": "gave nothing",
+    "stopped": "stopped",
+}
+WAITING = "Waiting for a free place"
+GONE_TITLE = "This run was interrupted"
+
+# ------------------------------------------------------------------ 6 Result
+VERDICT = "Your contract"
+BEFORE_AFTER = "Before and after"
+CHANGED = "Which answers changed"
+WHO_PAYS = "Who pays"
+TRIED = "What was tried"
+TRY = "Try both models"
+TRY_LABEL = "Your text"
+TRY_HINT = "The same text goes through the original and the compressed model."
+TRY_BUTTON = "Compare"
+TRY_EMPTY = "write a text first"
+TAKE = "Take it with you"
+TAKE_HINT = (
+    "The bundle holds the model, a runnable example, a check for your device and the report."
+)
+BUNDLE, REPORT, RECIPE = "The bundle (ZIP)", "The report (one page)", "The recipe (JSON)"
+ANOTHER = "Compress another model"
+MEASURED_HOW = "How this was measured"
+NEAREST_MISS = "This bundle misses your contract; it is the nearest we found, and says so itself."
+
+# ------------------------------------------------------------------ rail
+CHOICES = "Your choices"
+NOT_SET = "Not set"
+RAIL = ("Model", "Device", "One answer in", "Quality", "Examples", "Best is")
