@@ -1,13 +1,14 @@
 """The figures we promise, measured: `make bench` prints a table and writes figures.jsonl.
 
 Covers: whole job cold and warm, inspect and plan warm, look-ups, whole run against the bare
-library calls, first page against an empty Gradio page, int8 against fp32 at 128 tokens.
+library calls, first page against an empty Gradio page, int8 against fp32 at 128 tokens, memory.
 Does not cover: anything judged by one timing; each figure is a median or a ratio of medians.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -17,6 +18,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = Path(__file__).with_name("figures.jsonl")
@@ -113,7 +117,129 @@ def bare_calls() -> dict[str, float]:
         return {"whole run / bare library calls": whole / bare}
 
 
-FIGURES = {"job": whole_job, "look-ups": look_ups, "overhead": bare_calls}
+def a_distilbert(folder: Path) -> Path:
+    """A classifier of DistilBERT's shape with random weights and our own tokenizer."""
+    import torch
+    from transformers import DistilBertConfig, DistilBertForSequenceClassification
+
+    torch.manual_seed(0)
+    DistilBertForSequenceClassification(DistilBertConfig()).save_pretrained(folder)
+    sample = ROOT / "assets" / "samples" / "intents" / "model"
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((sample / name).read_bytes())
+    return folder
+
+
+def resident_mb(process: psutil.Process) -> float:
+    """Megabytes in memory of a process and everything it started."""
+    total = 0
+    for one in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += one.memory_info().rss
+    return total / 1e6
+
+
+def encoder() -> dict[str, float]:
+    """A whole job on DistilBERT's shape at 128 tokens: int8 latency ratio and peak memory."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = a_distilbert(Path(place) / "distilbert")
+        words = ("--tokens", "128", "--only", "int8_dynamic", "--json")
+        planned = command("plan", str(folder), *words, home=Path(place) / "home")[1]
+        forecast = json.loads(planned)["job"]["memory"]["value"]
+        with (Path(place) / "answer.json").open("w") as answer:
+            running = psutil.Popen(
+                [
+                    *(sys.executable, "-m", "wizard", "run", str(folder), *words, "--quiet"),
+                    *("--out", f"{place}/out"),
+                ],
+                cwd=ROOT,
+                env={**os.environ, "WIZARD_HOME": f"{place}/home"},
+                stdout=answer,
+            )
+            peak = 0.0
+            while running.poll() is None:
+                peak = max(peak, job_mb(running))
+                time.sleep(0.1)
+        found = json.loads((Path(place) / "answer.json").read_text())
+        after = found["candidates"][0]["measured"]
+        before = found["original"]
+        weights = before["size"]["value"]
+        speed = json.loads(next(Path(place).glob("out/measurements.json")).read_text())
+        ratio = (
+            speed["after"]["latency"]["p50"]["value"] / speed["after"]["against"]["p50"]["value"]
+        )
+        return {
+            "int8 / fp32 latency, DistilBERT shape, 128 tokens": ratio,
+            "int8 / fp32 size, DistilBERT shape": after["size"]["value"] / weights,
+            "peak memory of the job, MB": peak,
+            "peak beyond 0.6 GB / fp32 bytes": (peak - 600) / weights,
+            "forecast of the peak / measured": forecast / peak,
+        }
+
+
+def job_mb(running: psutil.Process) -> float:
+    """Memory of the job: the command's child lives in a session of its own."""
+    total = 0.0
+    for one in psutil.process_iter(["cmdline"]):
+        if "wizard.jobs.child" in " ".join(one.info["cmdline"] or ()):
+            total += resident_mb(one)
+    return total
+
+
+def first_page() -> dict[str, float]:
+    """Seconds until the first page can be used, against an empty Gradio page; medians of five."""
+    from playwright.sync_api import sync_playwright
+
+    sys.path.insert(0, str(ROOT))
+    from tests.ui.browser import ARGUMENTS, find
+
+    empty = "import gradio as gr\nwith gr.Blocks() as b:\n    gr.Markdown('# x')\n"
+    empty += "b.launch(server_port={})"
+    ours = "from wizard import engine\nfrom wizard.ui.app import serve\n"
+    ours += "serve(engine, host='127.0.0.1', port={}, open_browser=False)"
+    taken: dict[str, list[float]] = {"ours": [], "empty": []}
+    servers = [
+        subprocess.Popen([sys.executable, "-c", code.format(port)], cwd=ROOT, stdout=-3, stderr=-3)
+        for code, port in ((ours, 7971), (empty, 7972))
+    ]
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=find(), args=ARGUMENTS)
+            for turn in range(6):
+                for name, port, ready in (("ours", 7971, "h2"), ("empty", 7972, "h1")):
+                    page = browser.new_context().new_page()
+                    began = time.perf_counter()
+                    open_page(page, f"http://127.0.0.1:{port}")
+                    page.wait_for_selector(ready)
+                    if turn:
+                        taken[name].append(time.perf_counter() - began)
+                    page.context.close()
+            browser.close()
+    finally:
+        for server in servers:
+            server.kill()
+    medians = {name: statistics.median(values) for name, values in taken.items()}
+    return {"first page / empty Gradio page": medians["ours"] / medians["empty"]}
+
+
+def open_page(page: Any, url: str) -> None:
+    """Go there, however long the server takes to start."""
+    for _ in range(120):
+        try:
+            page.goto(url)
+        except Exception:  # noqa: BLE001 - the server is not up yet
+            time.sleep(0.5)
+        else:
+            return
+
+
+FIGURES = {
+    "job": whole_job,
+    "look-ups": look_ups,
+    "overhead": bare_calls,
+    "encoder": encoder,
+    "page": first_page,
+}
 
 
 def main() -> None:
