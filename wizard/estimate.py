@@ -142,22 +142,25 @@ def forecast(
 ) -> Forecast:
     """What a recipe is expected to give.
 
-    Size comes from arithmetic. Time is the original's roofline on the device divided by the
-    rule's speed range, when the rule states one and the device is graded FAST for it. A drop that
-    no rule states comes from DROPS.
+    Size comes from arithmetic. Time is the original's: what starting the operators costs, which no
+    technique makes less, and the rest divided by the rule's speed range as far as the device's
+    grade bears it out. A drop that no rule states comes from DROPS.
     """
     storage = storage_of(steps)
     bytes_now = size_bytes(profile, storage)
     technique = steps[-1].strategy if steps else "to_onnx"
-    plain = latency_ms(profile, device, Storage())
     low, high = _speed_range(device, technique, expect)
     spread = HERE if device.measured_here else ELSEWHERE
-    middle = plain / ((low + high) / 2)
+    starting = overhead_ms(profile, device)
+    work = latency_ms(profile, device, Storage()) - starting
+    middle = starting + work / ((low + high) / 2)
     drop_low, drop_high = expect.get("drop_points", DROPS.get(technique, DROP_UNKNOWN))
     megabytes = bytes_now / 1e6
     return Forecast(
         size=estimated(megabytes, "MB", megabytes * 0.9, megabytes * 1.1),
-        latency=estimated(middle, "ms", plain / high / spread, plain / low * spread),
+        latency=estimated(
+            middle, "ms", (starting + work / high) / spread, (starting + work / low) * spread
+        ),
         drop=estimated((drop_low + drop_high) / 2, "points", drop_low, drop_high),
         memory=_process_memory(megabytes),
         seconds=_seconds(profile),

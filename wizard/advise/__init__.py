@@ -5,8 +5,17 @@ counter-offers, the contract in one sentence, the command that does the same.
 Does not cover: forecasts (estimate), running anything (run).
 """
 
-from wizard.advise.choose import advise
 from wizard.advise.facts import Firing, facts_of, fires
 from wizard.advise.needs import check_needs, command, sentence_of
+from wizard.advise.plan import advise, look_elsewhere
 
-__all__ = ["Firing", "advise", "check_needs", "command", "facts_of", "fires", "sentence_of"]
+__all__ = [
+    "Firing",
+    "advise",
+    "check_needs",
+    "command",
+    "facts_of",
+    "fires",
+    "look_elsewhere",
+    "sentence_of",
+]

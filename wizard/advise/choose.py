@@ -1,8 +1,8 @@
-"""From facts and rules to a ranked plan.
+"""From facts and rules to ranked candidates, refusals and what else was considered.
 
 Covers: refuse > avoid > warn > propose; ties by confidence, number of conditions, id; merging of
-equal recipes; ranking by the user's priority; `only`; what would change; counter-offers.
-Does not cover: the facts themselves (facts.py), the wording of the contract (needs.py).
+equal recipes; ranking by the user's priority; `only`; what a device cannot run or hold.
+Does not cover: the facts themselves (facts.py), other decisions than this one (whatif.py).
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from wizard import estimate
-from wizard.advise.facts import Facts, facts_of, fires
-from wizard.advise.needs import sentence_of
+from wizard.advise.facts import Facts, fires
 from wizard.errors import PresetBroken
+from wizard.library import condition
 from wizard.nouns import (
     Candidate,
     Confidence,
-    CounterOffer,
     Device,
     Effect,
     Family,
@@ -29,14 +28,11 @@ from wizard.nouns import (
     Kind,
     ModelProfile,
     Needs,
-    Plan,
     Priority,
     Reason,
     Refusal,
     Rule,
     Step,
-    Value,
-    WouldChange,
     jsonable,
 )
 from wizard.strategies._contract import Strategy, validate
@@ -44,11 +40,30 @@ from wizard.strategies._contract import Strategy, validate
 CANDIDATES_AT_MOST = 4
 ORDER = {Effect.REFUSE: 0, Effect.AVOID: 1, Effect.WARN: 2, Effect.PROPOSE: 3}
 SURENESS = {Confidence.HIGH: 0, Confidence.MEDIUM: 1, Confidence.LOW: 2}
-WORSE = {Grade.UNSUPPORTED: 2, Grade.UNKNOWN: 1}
+WORSE = {Grade.UNKNOWN: 1}  # UNSUPPORTED never gets as far as the ranking
+# Which facts belong to what a person could change, and the sentence that says so.
+ABOUT = {
+    "device": {"arch", "isa", "device_id", "device_group", "runtimes"},
+    "needs": {
+        *("priority", "tolerance_points", "size_limit_mb", "memory_limit_mb", "original_fits"),
+        *("latency_ratio_needed", "size_ratio_needed"),
+    },
+    "rows": {"calibration_rows"},
+    "model": {
+        *("family", "shape", "task", "embedding_share", "linear_share", "conv_share"),
+        *("depthwise_share", "parameters_m", "weights_mb", "languages_named"),
+    },
+}
+ANOTHER = {
+    "device": "On another device it may work.",
+    "needs": "With other limits it may work.",
+    "rows": "With more examples it may work.",
+    "model": "With another model it may work.",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Case:
+class Case:
     """Everything a decision looks at."""
 
     profile: ModelProfile
@@ -59,44 +74,17 @@ class _Case:
     family: Family | None
 
 
-def advise(
-    profile: ModelProfile,
-    needs: Needs,
-    *,
-    device: Device,
-    rules: Sequence[Rule],
-    strategies: Mapping[str, Strategy],
-    family: Family | None = None,
-) -> Plan:
-    """A ranked plan; its first candidate is the recommendation."""
-    case = _Case(
-        profile=profile,
-        needs=needs,
-        device=device,
-        rules=rules,
-        strategies=strategies,
-        family=family,
-    )
-    candidates, refusals, others = _decide(case, facts_of(profile, needs, device, family))
-    offers = _counter_offers(case, candidates)
-    return Plan(
-        profile=profile,
-        needs=needs,
-        device=device,
-        baseline=estimate.baseline(profile, device),
-        candidates=candidates,
-        refusals=refusals,
-        also_considered=others,
-        would_change=_would_change(case, candidates),
-        counter_offers=offers,
-        job=estimate.job(profile, candidates),
-        sentence=sentence_of(profile, needs, device),
-    )
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What comes of a case: best candidate first, and every recipe left out with its reason."""
+
+    candidates: tuple[Candidate, ...]
+    refusals: tuple[Refusal, ...]
+    considered: tuple[Refusal, ...]
 
 
-def _decide(
-    case: _Case, facts: Facts
-) -> tuple[tuple[Candidate, ...], tuple[Refusal, ...], tuple[Refusal, ...]]:
+def decide(case: Case, facts: Facts) -> Decision:
+    """Let every rule speak, then rank. Raises PresetBroken for a rule whose steps do not fit."""
     fired = sorted(
         (rule for rule in case.rules if fires(rule, facts).fired),
         key=lambda rule: (ORDER[rule.effect], SURENESS[rule.confidence], -len(rule.when), rule.id),
@@ -111,13 +99,15 @@ def _decide(
     for rule in proposals:
         steps = _steps(case, rule)
         stopped = _stopped(rule, steps, against, only=case.needs.only)
+        unable = _unable(case, rule, steps)
         if stopped is not None:
-            (refused if stopped.effect is Effect.REFUSE else considered).append(
-                _refusal(case, rule, stopped)
-            )
-            continue
-        candidate = _candidate(case, rule, steps, against)
-        made[candidate.id] = _merged(made.get(candidate.id), candidate)
+            losers = refused if stopped.effect is Effect.REFUSE else considered
+            losers.append(_refusal(rule, stopped))
+        elif unable is not None:
+            refused.append(unable)
+        else:
+            candidate = _candidate(case, rule, steps, against)
+            made[candidate.id] = _merged(made.get(candidate.id), candidate)
     ranked = sorted(made.values(), key=lambda one: _rank(case, one))
     kept, left = ranked[:CANDIDATES_AT_MOST], ranked[CANDIDATES_AT_MOST:]
     considered += [_left_out(one, kept[0]) for one in left]
@@ -125,10 +115,12 @@ def _decide(
     if kept:
         said = (*kept[0].warnings, *_about_the_whole_plan(case, fired))
         kept[0] = dataclasses.replace(kept[0], warnings=said)
-    return tuple(kept), _unique(refused), _unique(considered)
+    return Decision(
+        candidates=tuple(kept), refusals=_unique(refused), considered=_unique(considered)
+    )
 
 
-def _about_the_whole_plan(case: _Case, fired: Iterable[Rule]) -> tuple[Reason, ...]:
+def _about_the_whole_plan(case: Case, fired: Iterable[Rule]) -> tuple[Reason, ...]:
     """Warnings that are about no technique of ours; the recommendation carries them."""
     return tuple(
         Reason(sentence=rule.why, rule_id=rule.id, source=_source(rule))
@@ -146,7 +138,7 @@ def _by_target(fired: Iterable[Rule]) -> dict[str, list[Rule]]:
     return found
 
 
-def _only(case: _Case, proposals: list[Rule]) -> list[Rule]:
+def _only(case: Case, proposals: list[Rule]) -> list[Rule]:
     """The asked technique: the best rule that proposes it, else its defaults."""
     wanted = case.needs.only
     assert wanted is not None  # noqa: S101 - the caller looked
@@ -174,7 +166,7 @@ def _only(case: _Case, proposals: list[Rule]) -> list[Rule]:
     ]
 
 
-def _steps(case: _Case, rule: Rule) -> tuple[Step, ...]:
+def _steps(case: Case, rule: Rule) -> tuple[Step, ...]:
     steps = tuple(
         validate(Step(strategy=name, settings=rule.settings.get(name, {}))) for name in rule.steps
     )
@@ -199,36 +191,66 @@ def _stopped(
     return None
 
 
-def _refusal(case: _Case, rule: Rule, stopped: Rule) -> Refusal:
+def _unable(case: Case, rule: Rule, steps: Sequence[Step]) -> Refusal | None:
+    """A recipe that the device's card calls unsupported, whatever the rules say."""
+    for step in steps:
+        ability = case.device.abilities.get(step.strategy)
+        if ability is not None and ability.grade is Grade.UNSUPPORTED:
+            note = f": {ability.note}" if ability.note else ""
+            return Refusal(
+                what=rule.title,
+                because=f"{case.device.name} cannot run {_title(case, step.strategy)}{note}.",
+                rule_id=rule.id,
+                source=ability.source,
+                relax=ANOTHER["device"],
+            )
+    return None
+
+
+def _refusal(rule: Rule, stopped: Rule) -> Refusal:
     return Refusal(
         what=rule.title,
         because=stopped.why,
         rule_id=stopped.id,
         source=_source(stopped),
-        relax=f"Try it all the same with --only {rule.steps[-1]}."
-        if stopped.effect is Effect.AVOID
-        else None,
+        relax=_relax(stopped, rule.steps[-1:]),
     )
 
 
+def _relax(stopped: Rule, techniques: Sequence[str]) -> str | None:
+    """What would lift it: asking for it, or another value of a fact that the rule looked at."""
+    if stopped.effect is Effect.AVOID:
+        asked = " or ".join(f"--only {one}" for one in techniques)
+        return f"Try it all the same with {asked}." if asked else None
+    looked_at = {condition(name)[0] for name in stopped.when}
+    for what, facts in ABOUT.items():
+        if looked_at & facts:
+            return ANOTHER[what]
+    return None
+
+
 def _standing_refusals(
-    case: _Case, fired: Iterable[Rule], known: Sequence[Refusal]
+    case: Case, fired: Sequence[Rule], known: Sequence[Refusal]
 ) -> list[Refusal]:
     """Refusals of techniques that nobody proposed: they still answer "why not ...?"."""
     said = {one.rule_id for one in known}
+    hopeless = {one for rule in fired if rule.effect is Effect.REFUSE for one in rule.targets}
     return [
         Refusal(
             what=", ".join(_title(case, target) for target in rule.targets) or rule.title,
             because=rule.why,
             rule_id=rule.id,
             source=_source(rule),
+            relax=_relax(
+                rule, [one for one in rule.targets if one in case.strategies.keys() - hopeless]
+            ),
         )
         for rule in fired
         if rule.effect in {Effect.REFUSE, Effect.AVOID} and rule.id not in said
     ]
 
 
-def _title(case: _Case, technique: str) -> str:
+def _title(case: Case, technique: str) -> str:
     known = case.strategies.get(technique)
     return known.title if known else technique.replace("_", " ")
 
@@ -242,7 +264,7 @@ def _source(rule: Rule) -> str | None:
 
 
 def _candidate(
-    case: _Case, rule: Rule, steps: tuple[Step, ...], against: Mapping[str, list[Rule]]
+    case: Case, rule: Rule, steps: tuple[Step, ...], against: Mapping[str, list[Rule]]
 ) -> Candidate:
     warnings = {
         other.id: Reason(sentence=other.why, rule_id=other.id, source=_source(other))
@@ -250,14 +272,31 @@ def _candidate(
         for other in against.get(step.strategy, [])
         if other.effect in {Effect.WARN, Effect.AVOID}
     }
+    cast = estimate.forecast(case.profile, case.device, steps, rule.expect)
     return Candidate(
         id=_id(steps),
         title=rule.title,
         steps=steps,
-        forecast=estimate.forecast(case.profile, case.device, steps, rule.expect),
+        forecast=cast,
         reasons=(Reason(sentence=rule.why, rule_id=rule.id, source=_source(rule)),),
-        warnings=tuple(warnings.values()),
+        warnings=(*warnings.values(), *_too_big_for(case.device, cast)),
     )
+
+
+def _too_big_for(device: Device, cast: Forecast) -> tuple[Reason, ...]:
+    """What the device cannot hold, by the middle of the forecast."""
+    said = []
+    room, needed = device.memory_bytes / 1e6, cast.memory.value
+    if needed > room:
+        said.append(
+            f"It needs about {needed:.0f} MB of memory where {room:.0f} MB are free for it."
+        )
+    if device.max_file_bytes is not None and cast.size.value > device.max_file_bytes / 1e6:
+        most = device.max_file_bytes / 1e6
+        said.append(
+            f"Its file of about {cast.size.value:.0f} MB is above the {most:.0f} MB it takes."
+        )
+    return tuple(Reason(sentence=f"{device.name}: {one}", source=None) for one in said)
 
 
 def _id(steps: Sequence[Step]) -> str:
@@ -285,8 +324,8 @@ def misses(needs: Needs, forecast: Forecast) -> int:
     return over + (forecast.drop.value > needs.tolerance.points)
 
 
-def _rank(case: _Case, candidate: Candidate) -> tuple[float, ...]:
-    """Smaller is better: kept clauses, known techniques, then the user's priority."""
+def _rank(case: Case, candidate: Candidate) -> tuple[float, ...]:
+    """Smaller is better: room on the device, kept clauses, known techniques, the priority."""
     cast = candidate.forecast
     grade = case.device.grade(candidate.steps[-1].strategy)
     value = {
@@ -294,7 +333,14 @@ def _rank(case: _Case, candidate: Candidate) -> tuple[float, ...]:
         Priority.SMALLEST: cast.size.value,
         Priority.SAFEST: cast.drop.high or 0.0,
     }[case.needs.priority]
-    return (misses(case.needs, cast), WORSE.get(grade, 0), value, cast.drop.value, cast.size.value)
+    return (
+        len(_too_big_for(case.device, cast)),
+        misses(case.needs, cast),
+        WORSE.get(grade, 0),
+        value,
+        cast.drop.value,
+        cast.size.value,
+    )
 
 
 def _left_out(candidate: Candidate, best: Candidate) -> Refusal:
@@ -305,65 +351,3 @@ def _left_out(candidate: Candidate, best: Candidate) -> Refusal:
         source=candidate.reasons[0].source,
         relax=f"Try it with --only {candidate.steps[-1].strategy}.",
     )
-
-
-def _would_change(case: _Case, candidates: Sequence[Candidate]) -> tuple[WouldChange, ...]:
-    """One fact flipped at a time, decided anew; only what really changes is told."""
-    leader = candidates[0].id if candidates else None
-    facts = dict(facts_of(case.profile, case.needs, case.device, case.family))
-    found = []
-    for words, changes, flipped in _flips(case):
-        ranked, _, _ = _decide(flipped, {**facts, **changes})
-        if ranked and ranked[0].id != leader:
-            found.append(WouldChange(fact=words, then=f"{ranked[0].title} would lead."))
-    return tuple(found)
-
-
-def _flips(case: _Case) -> list[tuple[str, dict[str, Value], _Case]]:
-    flips: list[tuple[str, dict[str, Value], _Case]] = []
-    words = {
-        Priority.FASTEST: "If speed mattered most",
-        Priority.SMALLEST: "If size mattered most",
-        Priority.SAFEST: "If safety mattered most",
-    }
-    for priority, said in words.items():
-        if priority is not case.needs.priority:
-            needs = dataclasses.replace(case.needs, priority=priority)
-            flips.append(
-                (said, {"priority": priority.value}, dataclasses.replace(case, needs=needs))
-            )
-    native = {"avx512_vnni", "avx_vnni", "amx_int8", "dotprod", "i8mm"}
-    if case.device.isa & native:
-        isa = case.device.isa - native
-        device = dataclasses.replace(case.device, isa=isa)
-        change: dict[str, Value] = {"isa": [*sorted(isa)]}
-        said = "If the processor could not multiply 8-bit numbers"
-        flips.append((said, change, dataclasses.replace(case, device=device)))
-    return flips
-
-
-def _counter_offers(case: _Case, candidates: Sequence[Candidate]) -> tuple[CounterOffer, ...]:
-    """When no forecast keeps the contract: the smallest single relaxation that would."""
-    if not candidates or any(not misses(case.needs, one.forecast) for one in candidates):
-        return ()
-    offers = []
-    for budget in case.needs.budgets:
-        others = dataclasses.replace(
-            case.needs, budgets=tuple(one for one in case.needs.budgets if one is not budget)
-        )
-        able = [one for one in candidates if not misses(others, one.forecast)]
-        if able:
-            best = min(able, key=lambda one: getattr(one.forecast, budget.quantity).value)
-            cast = getattr(best.forecast, budget.quantity)
-            limit = float(f"{cast.value * 1.05:.2g}")
-            offers.append(
-                CounterOffer(
-                    clause=budget.quantity,
-                    relax_to=limit,
-                    unit=budget.unit,
-                    candidate_id=best.id,
-                    sentence=f"Allow {limit:g} {budget.unit} of {budget.quantity} "
-                    f"and {best.title.lower()} is expected to do.",
-                )
-            )
-    return tuple(offers)

@@ -28,7 +28,10 @@ class Firing:
 def facts_of(
     profile: ModelProfile, needs: Needs, device: Device, family: Family | None = None
 ) -> Facts:
-    """Everything a rule may ask, as plain values; None where nobody knows."""
+    """Everything a rule may ask, as plain values; None where nobody knows.
+
+    `original_fits` needs a limit to fit: without any there is nothing to keep.
+    """
     counts = profile.parameters
     total = max(1, counts.total)
     original = baseline(profile, device)
@@ -37,7 +40,7 @@ def facts_of(
     memory = limits.get("memory")
     ends = {"latency": original.latency.high, "size": original.size.high}
     ends["memory"] = original.memory.high
-    fits = all((ends[name] or 0.0) <= limit for name, limit in limits.items())
+    fits = bool(limits) and all((ends[name] or 0.0) <= limit for name, limit in limits.items())
     return {
         "family": profile.family,
         "shape": family.shape if family else shape_of(profile),

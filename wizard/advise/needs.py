@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 
 from wizard.errors import BadNeeds
-from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority
+from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority, Workload
 
 # (lowest, highest) that can mean anything, by what is limited.
 SENSIBLE = {
@@ -20,6 +20,7 @@ SENSIBLE = {
 }
 MOST_MINUTES = 24 * 60.0
 MOST_TOKENS = 100_000
+MOST_SEED = 2**32 - 1  # what every library here takes
 
 
 def check_needs(needs: Needs, devices: Mapping[str, Device]) -> None:
@@ -31,6 +32,7 @@ def check_needs(needs: Needs, devices: Mapping[str, Device]) -> None:
     _within("The minutes allowed", needs.minutes, 0.05, MOST_MINUTES, "minutes")
     if needs.workload.tokens is not None:
         _within("The tokens of a request", needs.workload.tokens, 1, MOST_TOKENS, "tokens")
+    _within("The seed", needs.seed, 0, MOST_SEED, "(a whole number)")
     _within("The batch", needs.workload.batch, 1, 4096, "inputs")
 
 
@@ -44,23 +46,24 @@ def _within(name: str, value: float, low: float, high: float, unit: str) -> None
 def sentence_of(profile: ModelProfile, needs: Needs, device: Device) -> str:
     """The contract in one sentence."""
     place = "this machine" if device.measured_here else device.name
-    parts = [_clause(budget, needs) for budget in needs.budgets]
+    parts = [_clause(budget, profile.workload) for budget in needs.budgets]
     limits = f" {', '.join(parts)}," if parts else ""
     return (
         f"Run {profile.title} on {place}{limits} "
-        f"losing at most {_points(needs.tolerance.points)} of quality; "
+        f"losing at most {in_points(needs.tolerance.points)} of quality; "
         f"among those that do, the {needs.priority.value} wins."
     )
 
 
-def _points(points: float) -> str:
+def in_points(points: float) -> str:
+    """One point, else so many points."""
     return f"{points:g} point" + ("" if points == 1 else "s")
 
 
-def _clause(budget: Budget, needs: Needs) -> str:
+def _clause(budget: Budget, work: Workload) -> str:
     if budget.quantity == "latency":
         which = "in 95 of 100 requests" if budget.percentile == 95 else "in the median"
-        shape = f"{needs.workload.tokens} tokens" if needs.workload.tokens else "one picture"
+        shape = f"{work.tokens} tokens" if work.tokens else "one picture"
         return f"in at most {budget.at_most:g} ms per request ({which}, {shape})"
     what = "of file" if budget.quantity == "size" else "of memory"
     return f"with at most {budget.at_most:g} MB {what}"
@@ -70,20 +73,26 @@ def command(needs: Needs, ref: ModelRef) -> str:
     """The command that states the same contract; options at their defaults are left out."""
     words = ["wizard", "run", str(ref), "--device", needs.device_id]
     for budget in needs.budgets:
-        words += [f"--{budget.quantity}-{budget.unit.lower()}", f"{budget.at_most:g}"]
+        words += [f"--{budget.quantity}-{budget.unit.lower()}", _plain(budget.at_most)]
         if budget.percentile == 95:
             words += ["--percentile", "95"]
-    words += ["--max-drop", f"{needs.tolerance.points:g}"]
+    words += ["--max-drop", _plain(needs.tolerance.points)]
     if needs.priority is not Priority.FASTEST:
         words += ["--priority", needs.priority.value]
     words += _others(needs)
     return shlex.join([*words, "--out", "out/"])
 
 
+def _plain(number: float) -> str:
+    """Short where that says the same number, else every digit."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
+
+
 def _others(needs: Needs) -> list[str]:
     words = []
     if needs.minutes != 10:
-        words += ["--minutes", f"{needs.minutes:g}"]
+        words += ["--minutes", _plain(needs.minutes)]
     if needs.data != "sample":
         words += ["--data", needs.data]
     if needs.workload.tokens is not None:

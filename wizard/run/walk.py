@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wizard import bundle, examples, intake, library, measure
-from wizard.advise import advise, check_needs
+from wizard.advise import advise, check_needs, look_elsewhere
 from wizard.compare import compare, judge
 from wizard.errors import NotSupported, TimeUp, UnsupportedTask, WizardError
 from wizard.nouns import (
@@ -136,14 +136,10 @@ def plan_for(profile: ModelProfile, needs: Needs, host: HostFacts) -> Plan:
         library.find("strategy", needs.only, strategies)
     if profile.task is None or profile.support.level is SupportLevel.NOT_HERE:
         raise UnsupportedTask(task=profile.support.because, supported=supported_tasks())
-    return advise(
-        profile,
-        needs,
-        device=device,
-        rules=library.rules(),
-        strategies=strategies,
-        family=library.families().get(profile.family),
-    )
+    rules, family = library.rules(), library.families().get(profile.family)
+    plan = advise(profile, needs, device=device, rules=rules, strategies=strategies, family=family)
+    others = library.devices().values()
+    return look_elsewhere(plan, others, rules=rules, strategies=strategies, family=family)
 
 
 def supported_tasks() -> str:

@@ -18,11 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wizard import library
 from wizard.errors import NotAModelFolder, NotSupported, PresetBroken, WeightsDamaged
 from wizard.nouns import Artifact, Device, Json, Kind, ModelProfile, Settings, Step, jsonable
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 CHUNK = 1 << 20  # bytes read at a time while hashing
 PROTOBUF_START = b"\x08"  # field 1 (ir_version) of an ONNX ModelProto
@@ -105,7 +108,7 @@ def settings_of(step: Step) -> Settings:
 
     Raises UnknownName for the technique, PresetBroken for a misspelt or ill-typed setting.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     kind = library.find("strategy", step.strategy, discover()).settings
     known = [field.name for field in dataclasses.fields(kind)]
@@ -115,11 +118,18 @@ def settings_of(step: Step) -> Settings:
             hint = f"; did you mean '{near}'?" if near else ""
             raise PresetBroken(file=step.strategy, because=f"unknown setting '{name}'{hint}")
     try:
-        return TypeAdapter(kind).validate_python(dict(step.settings))
+        return _reader(step.strategy).validate_python(dict(step.settings))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise PresetBroken(file=step.strategy, because=f"{where}: {first['msg']}") from error
+
+
+@lru_cache
+def _reader(strategy: str) -> TypeAdapter[Settings]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(discover()[strategy].settings)
 
 
 def validate(step: Step) -> Step:

@@ -1,0 +1,73 @@
+"""The whole plan: the decision, and everything that explains it.
+
+Covers: joining candidates, refusals, what would change, counter-offers, the job's cost and the
+contract's sentence; what other devices would change. Does not cover: any of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from wizard import estimate
+from wizard.advise import whatif
+from wizard.advise.choose import Case, decide
+from wizard.advise.facts import facts_of
+from wizard.advise.needs import sentence_of
+from wizard.nouns import Device, Family, ModelProfile, Needs, Plan, Rule
+from wizard.strategies._contract import Strategy
+
+
+def advise(
+    profile: ModelProfile,
+    needs: Needs,
+    *,
+    device: Device,
+    rules: Sequence[Rule],
+    strategies: Mapping[str, Strategy],
+    family: Family | None = None,
+) -> Plan:
+    """A ranked plan; its first candidate is the recommendation."""
+    case = Case(
+        profile=profile,
+        needs=needs,
+        device=device,
+        rules=rules,
+        strategies=strategies,
+        family=family,
+    )
+    decision = decide(case, facts_of(profile, needs, device, family))
+    return Plan(
+        profile=profile,
+        needs=needs,
+        device=device,
+        baseline=estimate.baseline(profile, device),
+        candidates=decision.candidates,
+        refusals=decision.refusals,
+        also_considered=decision.considered,
+        would_change=whatif.would_change(case, decision.candidates),
+        counter_offers=whatif.counter_offers(case, decision.candidates),
+        job=estimate.job(profile, decision.candidates),
+        sentence=sentence_of(profile, needs, device),
+    )
+
+
+def look_elsewhere(
+    plan: Plan,
+    devices: Iterable[Device],
+    *,
+    rules: Sequence[Rule],
+    strategies: Mapping[str, Strategy],
+    family: Family | None = None,
+) -> Plan:
+    """The same plan that also tells which other recipe would lead on other kinds of device."""
+    case = Case(
+        profile=plan.profile,
+        needs=plan.needs,
+        device=plan.device,
+        rules=rules,
+        strategies=strategies,
+        family=family,
+    )
+    more = tuple(whatif.on_other_devices(case, plan.candidates, devices))
+    return dataclasses.replace(plan, would_change=(*plan.would_change, *more))
