@@ -12,7 +12,7 @@ import pytest
 from tests.factories import a_candidate, a_host, a_plan, a_profile, some_needs
 from tests.test_measure import ROWS, a_model, a_weight
 from wizard import bundle, measure
-from wizard.bundle.pack import public_command
+from wizard.bundle.privacy import public_command
 from wizard.compare import compare, judge
 from wizard.errors import BundleDamaged, DataUnreadable, OutputNotEmpty
 from wizard.nouns import ExampleSet, Outcome, Verdict, Workload

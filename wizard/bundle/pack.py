@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wizard.bundle.card import card
+from wizard.bundle.privacy import carry, public_command
 from wizard.bundle.report import report
 from wizard.errors import OutputNotEmpty
 from wizard.examples.feeds import Feeds, load_feeds
@@ -25,13 +26,14 @@ from wizard.nouns import (
     Json,
     Measurement,
     Outcome,
+    Plan,
     Source,
     Task,
     jsonable,
 )
 from wizard.strategies._contract import discover
 
-MANIFEST = "MANIFEST.json"
+MANIFEST, RECEIPT, CHECK_DATA = "MANIFEST.json", "receipt.json", "check_data.npz"
 ROWS_TO_CHECK = 20
 CARRIED = (
     "config.json",
@@ -68,7 +70,7 @@ def pack(  # noqa: PLR0913 - what a bundle is made of
 
     Raises OutputNotEmpty when the folder holds a bundle or anything else.
     """
-    if folder.exists() and any(folder.iterdir()):
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise OutputNotEmpty(path=str(folder))
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -79,7 +81,7 @@ def pack(  # noqa: PLR0913 - what a bundle is made of
         name = _model(temporary, candidate, after)
         _carried(temporary, model_folder, feeds.parent)
         _scripts(temporary, outcome, name)
-        _check_data(temporary, after.artifact.path, load_feeds(feeds), name)
+        _check_data(temporary, outcome.plan, after.artifact.path, load_feeds(feeds))
         _texts(temporary, outcome, candidate, command, name)
         _json(temporary / "recipe.json", recipe(outcome, candidate, command))
         _json(temporary / "measurements.json", _measurements(outcome, after, result))
@@ -110,12 +112,13 @@ def _carried(folder: Path, model_folder: Path, work: Path) -> None:
     """The model's own small files; a tokenizer made for the job when it had none."""
     for name in CARRIED:
         if (model_folder / name).is_file():
-            shutil.copyfile(model_folder / name, folder / name)
+            carry(model_folder / name, folder / name)
     if not (folder / "tokenizer.json").exists() and (work / "tokenizer.json").is_file():
         shutil.copyfile(work / "tokenizer.json", folder / "tokenizer.json")
     pooling = model_folder / "1_Pooling"
-    if pooling.is_dir():
-        shutil.copytree(pooling, folder / "1_Pooling")
+    if (pooling / "config.json").is_file():
+        (folder / "1_Pooling").mkdir()
+        carry(pooling / "config.json", folder / "1_Pooling" / "config.json")
 
 
 def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
@@ -126,19 +129,29 @@ def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
         (folder / target).write_text(text.replace("@MODEL@", name), encoding="utf-8")
 
 
-def _check_data(folder: Path, model: Path, feeds: Feeds, name: str) -> None:
-    """Inputs and expected outputs for check.py: a few real rows, and what this file says here."""
+def _check_data(folder: Path, plan: Plan, model: Path, feeds: Feeds) -> None:
+    """For check.py: a few real rows with what this file answers here, and the request to time.
+
+    `kind` says how answers compare: "top" by the likeliest class, "vector" by their direction.
+    """
     import numpy as np
 
     from wizard.measure import raw_answers
 
     count = min(ROWS_TO_CHECK, len(feeds))
-    arrays: dict[str, Any] = {"count": np.int64(count)}
+    kind = "vector" if plan.profile.task is Task.FEATURE_EXTRACTION else "top"
+    arrays: dict[str, Any] = {"count": np.int64(count), "kind": np.str_(kind)}
+    names: set[str] = set()
     for index, (inputs, output) in enumerate(raw_answers(model, feeds, count)):
+        names |= set(inputs)
         for key, value in inputs.items():
             arrays[f"{index}.{key}"] = value
         arrays[f"{index}.expected"] = output.astype(np.float32)
-    np.savez_compressed(folder / "check_data.npz", **arrays)
+    workload = plan.needs.workload
+    for key, value in feeds.exactly(workload.batch, workload.tokens).items():
+        if key in names:
+            arrays[f"timing.{key}"] = value
+    np.savez_compressed(folder / CHECK_DATA, **arrays)
 
 
 def _texts(folder: Path, outcome: Outcome, candidate: Candidate, command: str, name: str) -> None:
@@ -171,16 +184,6 @@ def recipe(outcome: Outcome, candidate: Candidate, command: str) -> Mapping[str,
     }
 
 
-def public_command(command: str) -> str:
-    """The command without the folders of whoever ran it."""
-    words = []
-    for word in command.split(" "):
-        plain = word.strip("'\"")
-        local = plain.startswith(("/", "~")) or plain[1:3] == ":\\"
-        words.append(Path(plain).name if local else word)
-    return " ".join(words)
-
-
 def _measurements(
     outcome: Outcome, after: Measurement, result: Mapping[str, Json]
 ) -> Mapping[str, Json]:
@@ -207,11 +210,17 @@ def manifest_of(folder: Path) -> tuple[BundleFile, ...]:
         BundleFile(
             path=path.relative_to(folder).as_posix(),
             bytes=path.stat().st_size,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            sha256=sha256_of(path),
         )
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
+        if path.is_file() and path.name not in {MANIFEST, RECEIPT}
     )
+
+
+def sha256_of(path: Path) -> str:
+    """In hexadecimal; read in pieces, since a model may not fit the memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json(path: Path, value: Json) -> None:
@@ -220,16 +229,19 @@ def _json(path: Path, value: Json) -> None:
 
 def zip_of(folder: Path) -> ArtifactBundle:
     """The bundle with a zip beside it; same files, same zip."""
-    target = folder.with_suffix(".zip")
+    target = folder.with_name(f"{folder.name}.zip")
+    files = manifest_of(folder)
     if not target.exists():
         temporary = target.with_suffix(".partial")
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-            for path in sorted(folder.rglob("*")):
-                if path.is_file():
-                    name = path.relative_to(folder).as_posix()
-                    entry = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
-                    entry.compress_type = zipfile.ZIP_DEFLATED
-                    archive.writestr(entry, path.read_bytes())
+            for name in [*(file.path for file in files), MANIFEST]:
+                entry = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o644 << 16
+                with (
+                    (folder / name).open("rb") as file,
+                    archive.open(entry, "w", force_zip64=True) as packed,
+                ):
+                    shutil.copyfileobj(file, packed)
         temporary.replace(target)
-    files = manifest_of(folder)
     return ArtifactBundle(folder=folder, files=files, zip=target)

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 
 from wizard import charts
+from wizard.bundle.privacy import public_command, without_folders
 from wizard.nouns import Candidate, Clause, Measurement, Outcome, Verdict
 
 CHANGED_AT_MOST = 12
@@ -18,8 +19,6 @@ STYLE = Path(__file__).parent / "templates" / "report.css"
 
 def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
     """report.html; everything in it comes from the outcome."""
-    from wizard.bundle.pack import public_command
-
     after = outcome.measurements[candidate.id]
     judged = next(v for v in outcome.comparison.verdicts if v.candidate_id == candidate.id)
     sections = [
@@ -162,7 +161,7 @@ def tried(outcome: Outcome) -> str:
     for candidate in outcome.plan.candidates:
         after = outcome.measurements.get(candidate.id)
         if after is None:
-            said = failed.get(candidate.id, "not reached")
+            said = without_folders(failed.get(candidate.id, "not reached"))
             rows.append((candidate.title, "", "", "", said))
             continue
         rows.append(

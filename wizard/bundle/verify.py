@@ -1,67 +1,69 @@
 """Opens a bundle again and sees whether it is whole, unchanged and what it says.
 
-Covers: manifest and hashes, the model opened, its label read from the file, a receipt judged.
-Does not cover: measuring anew.
+Covers: manifest and hashes, the model opened, its label read from the file, a receipt folded in.
+Does not cover: measuring anew; what a receipt says (receipt.py).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from wizard.bundle.pack import MANIFEST
-from wizard.errors import BundleDamaged, DataUnreadable
+from wizard.bundle.pack import CHECK_DATA, MANIFEST, RECEIPT, sha256_of
+from wizard.bundle.receipt import judged, overall, read_receipt, recorded_clauses
+from wizard.errors import BundleDamaged, WorkerFailed
 from wizard.measure import audit
-from wizard.nouns import BundleFile, Verdict
+from wizard.measure.process import Process
+from wizard.nouns import BundleFile, Clause, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was found. `verdict` is that of a receipt, None without one."""
+    """What was found. `verdict` and `clauses` are those of a receipt; None, empty without one."""
 
     label: str
     files: tuple[BundleFile, ...]
     sentences: tuple[str, ...]
     verdict: Verdict | None = None
+    clauses: tuple[Clause, ...] = ()
 
 
 def verify(folder: Path, receipt: Path | None = None) -> Verified:
-    """Raises BundleDamaged when a file is missing, changed, added, or the model does not open."""
+    """Raises BundleDamaged when a file is missing, changed, added, or the model does not open.
+
+    With a receipt the clauses are judged with that device's numbers; raises DataUnreadable when
+    the receipt is none, was changed or is of another model.
+    """
     files = _files(folder)
     for file in files:
         _check(folder, file)
-    listed = {file.path for file in files} | {MANIFEST}
-    strays = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.relative_to(folder).as_posix() not in listed
+    _no_strays(folder, {file.path for file in files})
+    model = _model(folder, files)
+    label = _opened(folder, model)
+    sentences = [f"The model opens: {label}."]
+    if receipt is None:
+        return Verified(label=label, files=files, sentences=tuple(sentences))
+    clauses = judged(recorded_clauses(folder / "measurements.json"), read_receipt(receipt, model))
+    sentences += [f"{one.verdict.value}: {one.because} ({one.basis.value})" for one in clauses]
+    return Verified(
+        label=label,
+        files=files,
+        sentences=tuple(sentences),
+        verdict=overall(clauses),
+        clauses=clauses,
     )
-    strays = [one for one in strays if "receipt" not in one and "__pycache__" not in one]
-    if strays:
-        raise BundleDamaged(path=str(folder), because=f"{strays[0]} is not in its manifest")
-    model = next(folder / file.path for file in files if file.path.endswith(".onnx"))
-    looked = audit.audit(model)
-    if not looked.external_data_complete:
-        raise BundleDamaged(path=str(folder), because=looked.findings[0])
-    sentences = [f"The model opens: {looked.label}."]
-    verdict = None
-    if receipt is not None:
-        verdict, said = _receipt(folder, receipt, model)
-        sentences += said
-    return Verified(label=looked.label, files=files, sentences=tuple(sentences), verdict=verdict)
 
 
 def _files(folder: Path) -> tuple[BundleFile, ...]:
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        return tuple(BundleFile(**entry) for entry in entries)
-    except FileNotFoundError as error:
+        told = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return TypeAdapter(tuple[BundleFile, ...]).validate_python(told["files"])
+    except OSError as error:
         raise BundleDamaged(path=str(folder), because="it has no manifest") from error
-    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
         raise BundleDamaged(path=str(folder), because="its manifest is damaged") from error
 
 
@@ -69,46 +71,33 @@ def _check(folder: Path, file: BundleFile) -> None:
     path = folder / file.path
     if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
         raise BundleDamaged(path=str(folder), because=f"{file.path} is missing")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+    if sha256_of(path) != file.sha256:
         raise BundleDamaged(path=str(folder), because=f"{file.path} was changed")
 
 
-def _receipt(folder: Path, path: Path, model: Path) -> tuple[Verdict, list[str]]:
-    """The latency clauses on the user's own device, and whether its answers were right."""
+def _no_strays(folder: Path, listed: set[str]) -> None:
+    """Nothing but what the manifest lists, itself, and the receipt that check.py leaves."""
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    strays = sorted(found - listed - {MANIFEST, RECEIPT})
+    if strays:
+        raise BundleDamaged(path=str(folder), because=f"{strays[0]} is not in its manifest")
+
+
+def _model(folder: Path, files: tuple[BundleFile, ...]) -> Path:
+    models = [folder / file.path for file in files if file.path.endswith(".onnx")]
+    if len(models) != 1:
+        raise BundleDamaged(path=str(folder), because=f"it holds {len(models)} models, not one")
+    return models[0]
+
+
+def _opened(folder: Path, model: Path) -> str:
+    """The label read from the file, after ONNX Runtime opened it in a process of its own."""
     try:
-        receipt = json.loads(path.read_text(encoding="utf-8"))
-        digest = receipt.pop("digest")
-    except (OSError, json.JSONDecodeError, KeyError, UnicodeDecodeError) as error:
-        raise DataUnreadable(path=str(path), because="it is no receipt") from error
-    text = json.dumps(receipt, sort_keys=True)
-    if hashlib.sha256(text.encode()).hexdigest() != digest:
-        raise DataUnreadable(path=str(path), because="the receipt was changed")
-    if receipt["model_sha256"] != hashlib.sha256(model.read_bytes()).hexdigest():
-        raise DataUnreadable(path=str(path), because="the receipt is of another model")
-    measured = json.loads((folder / "measurements.json").read_text(encoding="utf-8"))
-    clauses = [c for c in measured["verdict"]["clauses"] if c["name"].startswith("latency")]
-    verdicts = [_judged(clause, receipt) for clause in clauses]
-    said = [words for _, words in verdicts]
-    found = {verdict for verdict, _ in verdicts}
-    if receipt["same_answers"] < receipt["rows"]:
-        lost = receipt["rows"] - receipt["same_answers"]
-        said.append(f"{lost} of {receipt['rows']} answers differ from those recorded here.")
-        found.add(Verdict.MISS)
-    for worst in (Verdict.MISS, Verdict.CANNOT_TELL):
-        if worst in found:
-            return worst, said
-    return Verdict.PASS, said
-
-
-def _judged(clause: Mapping[str, Any], receipt: Mapping[str, Any]) -> tuple[Verdict, str]:
-    name = "p95_ms" if "95" in clause["name"] else "p50_ms"
-    value, low, high = (receipt[name][key] for key in ("value", "low", "high"))
-    limit = clause["limit"]
-    verdict = (
-        Verdict.PASS if high <= limit else Verdict.MISS if low > limit else Verdict.CANNOT_TELL
-    )
-    words = (
-        f"{verdict.value}: {value:.3g} ms ({low:.3g} to {high:.3g}) measured on "
-        f"{receipt['device']}; the limit is {limit:g} ms."
-    )
-    return verdict, words
+        with Process(model, folder / CHECK_DATA, 1):
+            looked = audit.audit(model)
+    except WorkerFailed as error:
+        because = "ONNX Runtime cannot open its model"
+        raise BundleDamaged(path=str(folder), because=because) from error
+    if not looked.external_data_complete:
+        raise BundleDamaged(path=str(folder), because=looked.findings[0])
+    return looked.label
