@@ -1,11 +1,26 @@
 """Rules become a ranked plan with reasons; a refusal beats any proposal."""
 
+import shlex
+
 import pytest
 
 from tests.factories import a_device, a_profile, a_refusal, a_rule, some_needs
-from wizard.advise import advise, check_needs, command, fires
-from wizard.errors import BadNeeds
-from wizard.nouns import Budget, Confidence, Effect, ModelRef, Priority, Source, Tolerance
+from wizard.advise import advise, check_needs, command, facts_of, fires, look_elsewhere
+from wizard.cli.commands import needs_of
+from wizard.cli.parser import parse
+from wizard.errors import BadNeeds, PresetBroken
+from wizard.nouns import (
+    Ability,
+    Budget,
+    Confidence,
+    Effect,
+    Grade,
+    ModelRef,
+    Priority,
+    Source,
+    Tolerance,
+    Workload,
+)
 from wizard.strategies._contract import discover
 
 LOSSLESS = {
@@ -170,3 +185,156 @@ def test_sureness_breaks_ties():
     )
 
     assert plan.refusals[0].because == "Surely."
+
+
+def test_a_refusal_holds_even_when_the_technique_was_asked_for():
+    """`--only` overrides an opinion, never a refusal."""
+    asked = some_needs(latency=5.0, only="int8_dynamic")
+    avoided = plan_with(a_rule(), a_refusal(effect=Effect.AVOID), needs=asked)
+    refused = plan_with(a_rule(), a_refusal(), needs=asked)
+
+    assert [one.steps[-1].strategy for one in avoided.candidates] == ["int8_dynamic"]
+    assert refused.candidates == ()
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ({"arch": "x86_64"}, "On another device"),
+        ({"tolerance_points_below": 2.0}, "With other limits"),
+        ({"calibration_rows_at_least": 1}, "With more examples"),
+        ({"family": "bert"}, "With another model"),
+    ],
+)
+def test_a_refusal_says_what_would_lift_it(when, said):
+    """Read off the facts that the rule looked at."""
+    plan = plan_with(a_rule(), a_refusal(when=when))
+
+    assert plan.refusals[0].relax.startswith(said)
+
+
+def test_what_a_device_cannot_run_is_refused_with_its_note():
+    """The card's word counts even when no rule thought of it."""
+    none = Ability(grade=Grade.UNSUPPORTED, source="a card", read_on="2026-11-23", note="no kernel")
+    plan = plan_with(a_rule(), device=a_device(abilities={"int8_dynamic": none}))
+
+    assert plan.candidates == ()
+    assert plan.refusals[0].because == "This machine cannot run Dynamic int8: no kernel."
+    assert plan.refusals[0].source == "a card"
+
+
+def test_what_a_device_cannot_hold_comes_last_and_says_so():
+    """Less memory than the process needs is a warning with both numbers."""
+    tight = a_device(memory_bytes=80_000_000)
+    plan = plan_with(a_rule(), a_rule(**LOSSLESS), device=tight, needs=some_needs(
+        latency=5.0, priority=Priority.SAFEST
+    ))  # fmt: skip
+
+    assert [one.title for one in plan.candidates][-1] == "Same answers"
+    assert "80 MB" in plan.candidates[-1].warnings[-1].sentence
+
+
+def test_what_nobody_knows_ranks_after_what_is_known():
+    """A technique on which the card is silent never leads one that it grades."""
+    silent = a_rule(id="silent", title="Unknown here", steps=("to_onnx", "float16"))
+    plan = plan_with(silent, a_rule(expect={"speed_ratio": (1.0, 1.0)}))
+
+    assert [one.title for one in plan.candidates] == [
+        "8-bit weights and activations",
+        "Unknown here",
+    ]
+
+
+def test_a_rule_whose_steps_do_not_fit_is_a_broken_preset():
+    """Quantizing before translating: caught when the rule speaks, with the rule's name."""
+    with pytest.raises(PresetBroken, match=r"a-proposal\.toml"):
+        plan_with(a_rule(steps=("int8_dynamic", "to_onnx")))
+
+
+def test_an_unknown_setting_is_a_broken_preset():
+    """With the setting that was probably meant."""
+    with pytest.raises(PresetBroken, match="per_channel"):
+        plan_with(a_rule(settings={"int8_dynamic": {"per_chanel": True}}))
+
+
+def test_other_settings_are_another_candidate():
+    """The id is a digest of the whole recipe: same settings same id, others another."""
+    halved = a_rule(id="halved", settings={"int8_dynamic": {"reduce_range": True}})
+    first, second = plan_with(a_rule(), halved).candidates
+
+    assert first.id != second.id
+    assert {first.id, second.id} == {one.id for one in plan_with(halved, a_rule()).candidates}
+
+
+def test_a_looser_tolerance_can_change_the_leader():
+    """Computed: with three points to lose, the faster recipe leads."""
+    lossy = a_rule(expect={"speed_ratio": (2.0, 3.0), "drop_points": (1.0, 3.0)})
+    plan = plan_with(lossy, a_rule(**LOSSLESS), needs=some_needs(latency=5.0, drop=0.4))
+
+    assert plan.candidates[0].title == "Same answers"
+    assert ("If 3 points could be lost", "8-bit weights and activations would lead.") in [
+        (one.fact, one.then) for one in plan.would_change
+    ]
+
+
+def test_another_device_can_change_the_leader():
+    """Told once for each technique that would lead elsewhere, with the device's name."""
+    here = a_rule(when={"arch": "x86_64"})
+    there = a_rule(id="there", title="Half", steps=("to_onnx", "float16"), when={"arch": "webgpu"})
+    known = {"rules": (here, there), "strategies": discover()}
+    browser = a_device(id="b", name="A browser", group="Browser", arch="webgpu")
+    plan = advise(a_profile(), some_needs(latency=5.0), device=a_device(), **known)
+    plan = look_elsewhere(plan, [a_device(), browser, browser], **known)
+
+    told = [one.fact for one in plan.would_change if "another device" in one.fact]
+    assert told == ["If it ran on another device (A browser)"]
+
+
+def test_an_offer_of_quality_is_in_half_points():
+    """When only the loss is too large, the tolerance is the clause to relax."""
+    lossy = a_rule(expect={"speed_ratio": (2.0, 3.0), "drop_points": (0.0, 1.3)})
+    plan = plan_with(lossy, needs=some_needs(latency=5.0, drop=0.2))
+
+    assert [(one.clause, one.relax_to) for one in plan.counter_offers] == [("quality", 1.5)]
+
+
+def test_without_a_single_clause_to_relax_the_first_steps_are_offered():
+    """Each says what the recommendation would still miss."""
+    plan = plan_with(a_rule(), needs=some_needs(latency=0.001, size=0.5))
+
+    assert {one.clause for one in plan.counter_offers} == {"latency", "size"}
+    assert all("also misses" in one.sentence for one in plan.counter_offers)
+
+
+def test_elsewhere_the_whole_range_must_be_allowed():
+    """A time that cannot be measured here passes only as a whole range, so that is offered."""
+    far = a_device(measured_here=False)
+    plan = plan_with(a_rule(), device=far, needs=some_needs(latency=0.1))
+
+    assert plan.counter_offers[0].relax_to >= plan.candidates[0].forecast.latency.high
+
+
+def test_without_limits_nothing_is_said_to_fit():
+    """`original_fits` is about limits; there are none."""
+    assert facts_of(a_profile(), some_needs(), a_device())["original_fits"] is False
+    assert facts_of(a_profile(), some_needs(latency=500), a_device())["original_fits"] is True
+
+
+@pytest.mark.parametrize("tokens", [0, -5, 100_001])
+def test_absurd_requests_are_refused(tokens):
+    """So are a negative seed and a batch of none."""
+    for changes in ({"workload": Workload(tokens=tokens)}, {"seed": -1}):
+        with pytest.raises(BadNeeds):
+            check_needs(some_needs(**changes), {})
+
+
+def test_the_command_reads_back_as_the_same_contract():
+    """Digit for digit, whatever the numbers."""
+    needs = some_needs(latency=0.123456789, size=1234567.25, memory=300, drop=0.75, minutes=2.5,
+                       priority=Priority.SAFEST, data="/my rows/'new'.csv", seed=7,
+                       only="float16")  # fmt: skip
+    line = shlex.split(command(needs, ModelRef(source=Source.HUB, name="a/b", revision="0" * 40)))
+    read = needs_of(parse(line[1:]), a_profile())
+
+    assert line[2] == "a/b@" + "0" * 40
+    assert read == needs
