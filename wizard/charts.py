@@ -15,10 +15,15 @@ from wizard.nouns import Latency, Quantity
 
 WIDTH, LEFT, RIGHT = 520, 84, 24
 DOTS = 90
+# Of a label at 14 px: the mean width of a letter and the height of a line.
+LETTER, LINE = 7.6, 17
+# Where a label's line may stand below or above its dot, nearest first.
+SHIFTS = (-9, 5, 19, -25, 35, -41, 51, -57, 67, -73, 83, -89, 99, -105, 115, -121, 131, 147)
 
 
 def show_number(value: float) -> str:
     """Three significant digits, no exponent."""
+    value = float(f"{value:.3g}") if abs(value) < 100 else value
     if value == 0:
         return "0"
     size = abs(value)
@@ -79,17 +84,19 @@ class Scale:
         return [one for one in made if self.low <= one <= self.high * 1.0001]
 
 
-def _svg(height: int, title: str, body: str) -> str:
+def _svg(height: int, title: str, told: str, body: str) -> str:
+    """A drawing whose title and `told` (its numbers in words) are read aloud."""
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
-        f"<title>{escape(title)}</title>{body}</svg>"
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(title)}. {escape(told)}">'
+        f"<title>{escape(title)}</title><desc>{escape(told)}</desc>{body}</svg>"
     )
 
 
 def _grid(scale: Scale, top: int, bottom: int) -> str:
     return "".join(
         f'<line class="gr" x1="{scale(t):.1f}" x2="{scale(t):.1f}" y1="{top}" y2="{bottom}"/>'
-        f'<text x="{scale(t):.1f}" y="{bottom + 18}" text-anchor="middle">{show_number(t)}</text>'
+        f'<text x="{scale(t):.1f}" y="{bottom + 18}" text-anchor="middle">{t:.6g}</text>'
         for t in scale.ticks()
     )
 
@@ -125,9 +132,11 @@ def latency_strip(before: Latency, after: Latency, limit_ms: float | None) -> st
         body += f'<line class="bg" x1="{x:.1f}" x2="{x:.1f}" y1="8" y2="128"/>'
         body += (
             f'<text class="bt" x="{x - 5:.1f}" y="124" text-anchor="end">'
-            f"limit {show_number(limit_ms)}</text>"
+            f"limit {limit_ms:.6g}</text>"
         )
-    return _svg(152, "Latency of every timed request, before and after", body)
+    told = f"Medians: {show_number(before.p50.value)} ms before, {show_number(after.p50.value)} ms"
+    told += " after." if limit_ms is None else f" after; the limit is {limit_ms:.6g} ms."
+    return _svg(152, "Latency of every timed request, before and after", told, body)
 
 
 def _thinned(values: Sequence[float]) -> list[float]:
@@ -165,7 +174,11 @@ def bars(pairs: Sequence[Bar]) -> str:
                 f'<text class="{label}" x="{left + width + 6:.1f}" y="{y + offset + 11}">'
                 f"{show_number(value)} {escape(pair.unit)}</text>"
             )
-    return _svg(12 + 50 * len(pairs), "Before and after", body)
+    told = "; ".join(
+        f"{one.name} {show_number(one.before)} {one.unit}, then {show_number(one.after)} {one.unit}"
+        for one in pairs
+    )
+    return _svg(12 + 50 * len(pairs), "Before and after", f"{told}.", body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,27 +210,94 @@ def trade_off(points: Sequence[Point], *, cost_limit: float | None, score_floor:
         f'height="{max(0.0, y(score_floor) - top):.1f}"/>'
     )
     body += _grid(x, top, bottom)
-    for tick in y.ticks(3):
-        body += (
-            f'<text x="{x.start - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">'
-            f"{show_number(tick)}</text>"
-        )
-    for point in points:
+    for tick in y.ticks(5):
+        body += f'<text x="{x.start - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.6g}</text>'
+    # The most important is drawn last, on top, and named first, nearest to its dot.
+    ordered = sorted(points, key=lambda one: (one.chosen, one.original))
+    for point in ordered:
         body += _dot(point, x(point.cost), y)
-    return _svg(height, "Cost against score; the shaded zone keeps the contract", body)
+    places = [(one, x(one.cost), y(one.score)) for one in reversed(ordered)]
+    body += _names(places, Box(left=x.start, right=WIDTH, top=top - 14, bottom=bottom))
+    told = "; ".join(
+        f"{one.name}: {show_number(one.cost)}, score {show_number(one.score)}" for one in points
+    )
+    return _svg(height, "Cost against score; the shaded zone keeps the contract", f"{told}.", body)
 
 
 def _dot(point: Point, at: float, y: Scale) -> str:
     css = "b" if point.original else "a" if point.chosen else "o"
     low, high, middle = y(point.score_low), y(point.score_high), y(point.score)
-    anchor = "end" if at > WIDTH * 0.62 else "start"
-    shift = -10 if anchor == "end" else 10
     return (
         f'<line class="iv" x1="{at:.1f}" x2="{at:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>'
         f'<circle class="{css} pt" cx="{at:.1f}" cy="{middle:.1f}" r="6"/>'
-        f'<text class="{"val" if point.chosen else "lb"}" x="{at + shift:.1f}" '
-        f'y="{middle - 9:.1f}" text-anchor="{anchor}">{escape(point.name)}</text>'
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle in pixels; y grows downwards."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    def meets(self, other: Box) -> bool:
+        """Whether the two overlap."""
+        apart = self.right <= other.left or other.right <= self.left
+        return not (apart or self.bottom <= other.top or other.bottom <= self.top)
+
+    def holds(self, other: Box) -> bool:
+        """Whether the other lies inside."""
+        across = self.left <= other.left and other.right <= self.right
+        return across and self.top <= other.top and other.bottom <= self.bottom
+
+
+def _names(places: Sequence[tuple[Point, float, float]], frame: Box) -> str:
+    """The points' names where they cover neither each other nor a dot, tied to their dots."""
+    taken = [Box(left=x - 8, right=x + 8, top=y - 8, bottom=y + 8) for _, x, y in places]
+    drawn = ""
+    for point, x, y in places:
+        box, start = _free_place(len(point.name), x, y, frame, taken)
+        taken.append(box)
+        css, anchor = ("val" if point.chosen else "lb"), ("start" if start else "end")
+        edge = box.left if start else box.right
+        if not -20 < box.bottom - y < 30:
+            middle = (box.top + box.bottom) / 2
+            drawn += (
+                f'<line class="iv" x1="{x:.1f}" x2="{edge:.1f}" y1="{y:.1f}" y2="{middle:.1f}"/>'
+            )
+        drawn += (
+            f'<text class="{css}" x="{edge:.1f}" y="{box.bottom - 4:.1f}" '
+            f'text-anchor="{anchor}">{escape(point.name)}</text>'
+        )
+    return drawn
+
+
+def _free_place(
+    letters: int, x: float, y: float, frame: Box, taken: Sequence[Box]
+) -> tuple[Box, bool]:
+    """The nearest free box for a label, and whether it starts (or ends) beside its dot."""
+    width = LETTER * letters
+    places = [
+        (
+            Box(
+                left=x + 10 if start else x - 10 - width,
+                right=x + 10 + width if start else x - 10,
+                top=y + shift - LINE + 4,
+                bottom=y + shift + 4,
+            ),
+            start,
+        )
+        for shift in SHIFTS
+        for start in ((True, False) if x < WIDTH / 2 else (False, True))
+    ]
+    free = (
+        (box, start)
+        for box, start in places
+        if frame.holds(box) and not any(box.meets(one) for one in taken)
+    )
+    return next(free, places[0])
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], css: str = "tb") -> str:

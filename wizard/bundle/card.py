@@ -6,8 +6,11 @@ here, in Optimum and in transformers.js. Does not cover: the report (report.py).
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
+from wizard.bundle.report import measured_rows
 from wizard.nouns import Candidate, Measurement, Outcome, Source, Task
 
 CLASS_OF_TASK = {
@@ -45,7 +48,9 @@ def card(outcome: Outcome, candidate: Candidate, command: str, name: str) -> str
         _caution(after),
         "## On your device\n",
         "`python check.py` needs onnxruntime and numpy only. It runs the model, compares the",
-        "answers with those recorded here, times it and writes `receipt.json`.\n",
+        "answers with those recorded here, times it and writes `receipt.json`. With",
+        "`wizard verify THIS_FOLDER --receipt receipt.json` the contract is judged by what your",
+        "device measured. `check_data.npz` holds the first rows of the examples as model inputs.\n",
         "Made with Compression Wizard. `recipe.json` says how to do it again.\n",
     ]
     return "\n".join(part for part in parts if part)
@@ -54,31 +59,25 @@ def card(outcome: Outcome, candidate: Candidate, command: str, name: str) -> str
 def _front(outcome: Outcome) -> str:
     profile = outcome.plan.profile
     ref = profile.ref
+    base = ref.name if ref.source is Source.HUB else profile.base_model
     lines = ["---", "library_name: onnx", "tags:", "- onnx", "- onnxruntime", "- compressed"]
-    if ref.source is Source.HUB:
-        lines.append(f"base_model: {ref.name}")
-    elif profile.base_model:
-        lines.append(f"base_model: {profile.base_model}")
+    if base:
+        lines += [f"base_model: {_plain(base)}", "base_model_relation: quantized"]
     if profile.licence:
-        lines.append(f"license: {profile.licence}")
+        lines.append(f"license: {_plain(profile.licence)}")
     if profile.task:
         lines.append(f"pipeline_tag: {profile.task.value}")
     return "\n".join([*lines, "---", ""])
 
 
+def _plain(word: str) -> str:
+    """A YAML value as it is when it is a plain word, else quoted."""
+    return word if re.fullmatch(r"[A-Za-z0-9][\w./-]*", word) else json.dumps(word)
+
+
 def _table(before: Measurement, after: Measurement) -> str:
-    first = after.against or before.latency
-    metric = after.quality.metric
-    rows = [
-        ("File", before.size.value, after.size.value, "MB"),
-        ("Zipped", before.zipped.value, after.zipped.value, "MB"),
-        ("Latency, median", first.p50.value, after.latency.p50.value, "ms"),
-        ("Latency, 95th percentile", first.p95.value, after.latency.p95.value, "ms"),
-        ("Peak memory", before.memory.peak.value, after.memory.peak.value, "MB"),
-        (metric.capitalize(), before.quality.value.value, after.quality.value.value, ""),
-    ]
-    lines = ["| | before | after |", "|---|---|---|"]
-    lines += [f"| {name} | {b:.4g} {unit} | {a:.4g} {unit} |" for name, b, a, unit in rows]
+    lines = ["| | before | after | change | basis |", "|---|---|---|---|---|"]
+    lines += [f"| {' | '.join(row)} |" for row in measured_rows(before, after)]
     return "\n".join(lines)
 
 

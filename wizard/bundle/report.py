@@ -6,14 +6,19 @@ reasons with sources, host facts, the command. Does not cover: the web page (ui)
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
 from wizard import charts
 from wizard.bundle.privacy import public_command, without_folders
-from wizard.nouns import Candidate, Clause, Measurement, Outcome, Verdict
+from wizard.nouns import Basis, Candidate, Clause, Measurement, Outcome, Quantity, Verdict
 
 CHANGED_AT_MOST = 12
+TRADE_OFF_KEY = (
+    "Lines are 95 % intervals. The shaded zone keeps the size and the quality you asked for, as "
+    "far as the middle value tells; the verdict looks at the whole interval of the loss."
+)
 STYLE = Path(__file__).parent / "templates" / "report.css"
 
 
@@ -78,52 +83,83 @@ def clauses_table(clauses: tuple[Clause, ...]) -> str:
 
 
 def before_after(before: Measurement, after: Measurement) -> str:
-    """The table of everything measured."""
+    """The table of everything measured, with intervals and where each number comes from."""
+    rows = [
+        *measured_rows(before, after),
+        ("What the file is", before.audit.label, after.audit.label, "", Basis.CONFIG.value),
+    ]
+    return charts.table(("", "Before", "After", "Change", "Basis"), rows)
+
+
+def measured_rows(before: Measurement, after: Measurement) -> list[tuple[str, str, str, str, str]]:
+    """(what, before, after, change, basis) in words, for the report and the model card."""
     first = after.against or before.latency
-    score = 100 if after.quality.metric != "spearman" else 1
-    unit = "%" if score == 100 else ""
-    lines = [
-        ("File", before.size.value, after.size.value, "MB"),
-        ("Zipped", before.zipped.value, after.zipped.value, "MB"),
-        ("Latency, median", first.p50.value, after.latency.p50.value, "ms"),
-        ("Latency, 95th percentile", first.p95.value, after.latency.p95.value, "ms"),
-        ("Peak memory", before.memory.peak.value, after.memory.peak.value, "MB"),
-        ("Load time", before.memory.load_ms.value, after.memory.load_ms.value, "ms"),
-        (
-            after.quality.metric.capitalize(),
-            score * before.quality.value.value,
-            score * after.quality.value.value,
-            unit,
-        ),
+    pairs = [
+        ("File", before.size, after.size),
+        ("Zipped", before.zipped, after.zipped),
+        ("Latency, median", first.p50, after.latency.p50),
+        ("Latency, 95th percentile", first.p95, after.latency.p95),
+        ("Peak memory", before.memory.peak, after.memory.peak),
+        ("Load time", before.memory.load_ms, after.memory.load_ms),
     ]
     rows = [
-        (
-            name,
-            f"{charts.show_number(b)} {u}".strip(),
-            f"{charts.show_number(a)} {u}".strip(),
-            charts.show_change(b, a),
-        )
-        for name, b, a, u in lines
+        (name, _shown(b), _shown(a), charts.show_change(b.value, a.value), a.basis.value)
+        for name, b, a in pairs
     ]
-    rows.append(("What the file is", before.audit.label, after.audit.label, ""))
-    return charts.table(("", "Before", "After", "Change"), rows)
+    was, now = (_score(one) for one in (before, after))
+    points = charts.show_points(round(now.value - was.value, 2))
+    metric = after.quality.metric.capitalize()
+    return [*rows, (metric, _shown(was), _shown(now), points, now.basis.value)]
+
+
+def _shown(quantity: Quantity) -> str:
+    """`1.09 ms (1.08 to 1.10)`; the range only where one was computed."""
+    value = f"{charts.show_number(quantity.value)} {quantity.unit}"
+    if quantity.low is None or quantity.high is None or quantity.low == quantity.high:
+        return value
+    return f"{value} ({charts.show_number(quantity.low)} to {charts.show_number(quantity.high)})"
+
+
+def _score(measurement: Measurement) -> Quantity:
+    """The score in hundredths: per cent right, or a hundred times a correlation or cosine."""
+    quality = measurement.quality
+    low, high = (
+        100 * (quality.value.value if end is None else end)
+        for end in (quality.value.low, quality.value.high)
+    )
+    unit = "of 100" if quality.metric == "spearman" else "%"
+    return replace(quality.value, value=100 * quality.value.value, low=low, high=high, unit=unit)
 
 
 def figures(outcome: Outcome, candidate_id: str) -> str:
-    """Latency strip and trade-off plot."""
+    """Latency strip, megabytes and trade-off plot; the tables around them say the same."""
     after = outcome.measurements[candidate_id]
+    before = outcome.original
     limit = limit_of(outcome, "latency") if outcome.plan.device.measured_here else None
-    strip = charts.latency_strip(after.against or outcome.original.latency, after.latency, limit)
-    plot = trade_off(outcome)
+    strip = charts.latency_strip(after.against or before.latency, after.latency, limit)
+    sizes = charts.bars(
+        [
+            charts.Bar(name=name, before=b.value, after=a.value, unit="MB")
+            for name, b, a in (
+                ("File", before.size, after.size),
+                ("Zipped", before.zipped, after.zipped),
+                ("Memory", before.memory.peak, after.memory.peak),
+            )
+        ]
+    )
     return (
-        "<div class='two' style='margin-top:1rem'>"
-        f"{_figure('Latency here, milliseconds', strip)}"
-        f"{_figure('File size (MB) against score', plot)}</div>"
+        "<div class='two'><div class='stack'>"
+        f"{_figure('Every request here, in milliseconds', strip)}"
+        f"{_figure('Megabytes, before and after', sizes)}</div>"
+        f"{_figure('File size in MB against score', trade_off(outcome), TRADE_OFF_KEY)}</div>"
     )
 
 
-def _figure(caption: str, drawing: str) -> str:
-    return f"<figure class='card fig'><figcaption>{escape(caption)}</figcaption>{drawing}</figure>"
+def _figure(caption: str, drawing: str, note: str = "") -> str:
+    return (
+        f"<figure class='card fig'><figcaption>{escape(caption)}</figcaption>{drawing}"
+        f"{f'<p class=mut>{escape(note)}</p>' if note else ''}</figure>"
+    )
 
 
 def limit_of(outcome: Outcome, quantity: str) -> float | None:
@@ -141,13 +177,13 @@ def trade_off(outcome: Outcome) -> str:
         charts.Point(
             name=titles.get(name, "Original"),
             cost=one.size.value,
-            score=100 * one.quality.value.value,
-            score_low=100 * (one.quality.value.low or one.quality.value.value),
-            score_high=100 * (one.quality.value.high or one.quality.value.value),
+            score=score.value,
+            score_low=score.value if score.low is None else score.low,
+            score_high=score.value if score.high is None else score.high,
             chosen=name == best,
             original=name == "original",
         )
-        for name, one in entries
+        for name, one, score in ((name, one, _score(one)) for name, one in entries)
     ]
     floor = 100 * outcome.original.quality.value.value - outcome.plan.needs.tolerance.points
     return charts.trade_off(points, cost_limit=limit_of(outcome, "size"), score_floor=floor)
@@ -169,11 +205,12 @@ def tried(outcome: Outcome) -> str:
                 candidate.title,
                 f"{charts.show_number(after.size.value)} MB",
                 f"{charts.show_number(after.latency.p50.value)} ms",
-                f"{charts.show_number(100 * after.quality.value.value)}",
+                _shown(_score(after)),
                 judged.get(candidate.id, ""),
             )
         )
-    return charts.table(("Candidate", "File", "Latency here", "Score", "Verdict"), rows)
+    score = outcome.original.quality.metric.capitalize()
+    return charts.table(("Candidate", "File", "Latency here", score, "Verdict"), rows)
 
 
 def changed(outcome: Outcome, candidate_id: str) -> str:
@@ -197,8 +234,8 @@ def changed(outcome: Outcome, candidate_id: str) -> str:
         (
             str(row),
             labels[before.truth[at]] if before.truth else "",
-            f"{labels[b]} {before.confidence[at]:.2f}",
-            f"{labels[a]} {after.confidence[at]:.2f}",
+            f"{labels[b]} ({before.confidence[at]:.0%})",
+            f"{labels[a]} ({after.confidence[at]:.0%})",
             kind,
         )
         for (at, row, b, a), kind in list(zip(flips, kinds, strict=True))[:CHANGED_AT_MOST]
@@ -232,6 +269,7 @@ def host(outcome: Outcome) -> str:
         f"{escape(facts.system)}; {escape(', '.join(sorted(facts.isa)))}.</p>"
         f"<p class='mut'>{escape(versions)}.</p>"
         "<p>The original and each candidate ran in turns, in fresh processes, on the same inputs. "
-        f"The machine's own noise was {noise - 1:.0%}; a speed-up inside it is called none. "
+        f"The machine's own noise was {max(0.01, noise - 1):.0%} or less; a speed-up inside it "
+        "is called none. "
         f"Quality was compared on the same {len(outcome.original.quality.answers.rows)} rows.</p>"
     )
