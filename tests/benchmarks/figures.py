@@ -204,7 +204,7 @@ def first_page() -> dict[str, float]:
     ]
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=find(), args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=find(), args=list(ARGUMENTS))
             for turn in range(6):
                 for name, port, ready in (("ours", 7971, "h2"), ("empty", 7972, "h1")):
                     page = browser.new_context().new_page()
