@@ -1,9 +1,13 @@
 """The bundle: whole or absent, verifiable, without a trace of the machine that made it."""
 
+import hashlib
 import json
+import platform
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +16,11 @@ import pytest
 from tests.factories import a_candidate, a_host, a_plan, a_profile, some_needs
 from tests.test_measure import ROWS, a_model, a_weight
 from wizard import bundle, measure
-from wizard.bundle.privacy import public_command
+from wizard.bundle.pack import manifest_of
+from wizard.bundle.privacy import public_command, without_folders
 from wizard.compare import compare, judge
 from wizard.errors import BundleDamaged, DataUnreadable, OutputNotEmpty
-from wizard.nouns import ExampleSet, Outcome, Verdict, Workload
+from wizard.nouns import Basis, ExampleSet, Outcome, Verdict, Workload, jsonable
 from wizard.run import result_object
 
 TOKENIZER = {
@@ -33,6 +38,7 @@ def packed(tmp_path_factory):
     model_folder.mkdir()
     names = {"0": "no", "1": "yes", "2": "maybe"}
     config = {"id2label": names, "max_position_embeddings": 64, "model_type": "bert"}
+    config["_name_or_path"] = str(model_folder)
     (model_folder / "config.json").write_text(json.dumps(config))
     (model_folder / "tokenizer.json").write_text(json.dumps(TOKENIZER))
     rng = np.random.default_rng(0)
@@ -108,7 +114,7 @@ def test_a_whole_bundle_verifies(packed):
     assert found.verdict is None
 
 
-@pytest.mark.parametrize("damage", ["change", "remove", "add", "manifest", "model"])
+@pytest.mark.parametrize("damage", ["change", "remove", "add", "receipt", "manifest", "model"])
 def test_any_damage_is_found(packed, tmp_path, damage):
     """A changed, missing, added file; a missing manifest; a changed model."""
     copy = copy_of(packed, tmp_path)
@@ -118,6 +124,8 @@ def test_any_damage_is_found(packed, tmp_path, damage):
         (copy / "config.json").unlink()
     elif damage == "add":
         (copy / "extra.py").write_text("print()")
+    elif damage == "receipt":
+        (copy / "receipt.py").write_text("print()")
     elif damage == "manifest":
         (copy / "MANIFEST.json").unlink()
     else:
@@ -175,6 +183,94 @@ def test_check_prints_a_receipt_that_judges_the_device(packed, tmp_path):
     assert "measured on" in found.sentences[1]
 
 
+def receipt_of(copy, **changes):
+    """The receipt in the folder with other facts and a fresh digest."""
+    receipt = {**json.loads((copy / "receipt.json").read_text()), **changes}
+    receipt.pop("digest")
+    digest = hashlib.sha256(json.dumps(receipt, sort_keys=True).encode()).hexdigest()
+    (copy / "receipt.json").write_text(json.dumps({**receipt, "digest": digest}))
+    return copy / "receipt.json"
+
+
+def test_the_device_times_the_request_that_was_agreed(packed, tmp_path):
+    """32 tokens, batch 1, as in the contract; not whatever the first row happens to hold."""
+    receipt = json.loads((checked(packed, tmp_path) / "receipt.json").read_text())
+
+    assert receipt["request"] == [1, 32]
+    assert receipt["p50_ms"]["low"] <= receipt["p50_ms"]["value"] <= receipt["p50_ms"]["high"]
+
+
+def test_a_receipt_names_the_processor_and_nobody(packed, tmp_path):
+    """No host name, no user, no folder in what a stranger is asked to send."""
+    text = (checked(packed, tmp_path) / "receipt.json").read_text()
+
+    assert f'"{platform.node()}' not in text
+    assert str(tmp_path) not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"p50_ms": {"value": 90, "low": 80, "high": 99, "n": 36}}, Verdict.MISS),
+        ({"p50_ms": {"value": 49, "low": 45, "high": 55, "n": 36}}, Verdict.CANNOT_TELL),
+        ({"same_answers": 19}, Verdict.MISS),
+    ],
+)
+def test_a_device_that_disagrees_decides(packed, tmp_path, changes, verdict):
+    """Too slow there, on the limit there, other answers there."""
+    copy = checked(packed, tmp_path)
+    found = bundle.verify(copy, receipt_of(copy, **changes))
+
+    assert found.verdict is verdict
+    assert Basis.REPORTED in {clause.basis for clause in found.clauses}
+
+
+def test_a_fast_device_does_not_excuse_lost_quality(packed, tmp_path):
+    """The clauses that no device changes keep their verdict."""
+    from wizard.bundle.receipt import judged, overall, read_receipt, recorded_clauses
+
+    copy = checked(packed, tmp_path)
+    recorded = [
+        replace(one, verdict=Verdict.MISS) if one.name == "quality" else one
+        for one in recorded_clauses(copy / "measurements.json")
+    ]
+    receipt = read_receipt(copy / "receipt.json", copy / "onnx" / "model_quantized.onnx")
+
+    assert overall(judged(recorded, receipt)) is Verdict.MISS
+
+
+@pytest.mark.parametrize("lack", ["p50_ms", "rows", "peak_mb", "device"])
+def test_half_a_receipt_is_refused(packed, tmp_path, lack):
+    """A receipt of the right digest that lacks a fact is a sentence, not a traceback."""
+    copy = checked(packed, tmp_path)
+    receipt = json.loads((copy / "receipt.json").read_text())
+    del receipt[lack], receipt["digest"]
+    digest = hashlib.sha256(json.dumps(receipt, sort_keys=True).encode()).hexdigest()
+    (copy / "receipt.json").write_text(json.dumps({**receipt, "digest": digest}))
+
+    with pytest.raises(DataUnreadable):
+        bundle.verify(copy, copy / "receipt.json")
+
+
+def test_a_model_that_does_not_open_is_damage(packed, tmp_path):
+    """Even when somebody made the manifest fit."""
+    copy = copy_of(packed, tmp_path)
+    (copy / "onnx" / "model_quantized.onnx").write_bytes(b"not a model")
+    files = [jsonable(one) for one in manifest_of(copy)]
+    (copy / "MANIFEST.json").write_text(json.dumps({"files": files}))
+
+    with pytest.raises(BundleDamaged):
+        bundle.verify(copy)
+
+
+def test_a_config_forgets_where_it_was_saved(packed):
+    """`_name_or_path` with a folder is left out, everything else stays."""
+    config = json.loads((packed / "config.json").read_text())
+
+    assert "_name_or_path" not in config
+    assert config["id2label"]["1"] == "yes"
+
+
 @pytest.mark.parametrize("forgery", ["changed", "nonsense", "other model"])
 def test_a_forged_receipt_is_refused(packed, tmp_path, forgery):
     """The digest binds its numbers, the hash its model."""
@@ -229,9 +325,35 @@ def test_strangers_words_are_escaped(packed):
     assert "<img" not in reasons(evil)
 
 
-def test_the_command_in_the_bundle_names_no_folder():
-    """Absolute paths become names."""
-    assert public_command("wizard run /home/me/model --out out/") == "wizard run model --out out/"
+@pytest.mark.parametrize(
+    ("command", "public"),
+    [
+        ("wizard run /home/me/model --out out/", "wizard run model --out out/"),
+        ("wizard run 'C:\\Users\\me\\my model'", "wizard run 'my model'"),
+        ("wizard run a/b --data '/home/a b/rows.csv'", "wizard run a/b --data rows.csv"),
+        ("wizard run ./model --data ../me/rows.csv", "wizard run model --data rows.csv"),
+    ],
+)  # fmt: skip
+def test_the_command_in_the_bundle_names_no_folder(command, public):
+    """Local paths become names; sample names and Hub ids stay."""
+    assert public_command(command) == public
+
+
+def test_a_failure_in_the_report_names_no_folder():
+    """The last words of a process that died may quote a path; addresses on the web stay."""
+    told = without_folders(
+        'File "/home/me/x/speed.py" failed at C:\\me\\m.onnx, see https://a.b/c/d'
+    )
+
+    assert told == 'File "speed.py" failed at m.onnx, see https://a.b/c/d'
+
+
+def test_every_number_in_the_report_says_where_it_comes_from(packed):
+    """Before and after carry their interval and their basis."""
+    page = (packed / "report.html").read_text("utf-8")
+
+    assert "data-l='Basis'>measured here" in page
+    assert re.search(r"Latency, median</td><td[^>]*>[\d.]+ ms \([\d.]+ to [\d.]+\)", page)
 
 
 def test_charts_draw_what_they_are_given():

@@ -227,7 +227,8 @@ def changed(outcome: Outcome, candidate_id: str) -> str:
     kinds = [_kind(before.truth[at] if before.truth else None, b, a) for at, _, b, a in flips]
     said = f"{len(flips)} of {len(pairs)} answers changed"
     if before.truth:
-        said += f": {kinds.count('broke')} broke, {kinds.count('fixed')} were fixed"
+        said += f": {kinds.count('broke')} right before are wrong now, {kinds.count('fixed')} the "
+        said += "other way round"
     if not flips:
         return f"<p>{said}.</p>"
     rows = [

@@ -1,0 +1,192 @@
+"""run.py and check.py as a stranger meets them: offline, with two or three packages, or none."""
+
+import json
+import runpy
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from tests.factories import a_plan, a_profile, an_image_profile, some_needs
+from wizard.bundle.pack import TEMPLATES, _check_data, _scripts
+from wizard.examples.feeds import Feeds
+from wizard.examples.prepare import _resized, _size
+from wizard.nouns import Task, Workload
+
+SCRIPTS = sorted(TEMPLATES.glob("*.py.txt"))
+NAME = "onnx/model.onnx"
+TOKENIZER = {
+    "version": "1.0",
+    "model": {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"},
+    "pre_tokenizer": {"type": "Whitespace"},
+}
+PROCESSOR = {
+    "size": {"height": 8, "width": 8},
+    "image_mean": [0.5] * 3,
+    "image_std": [0.5] * 3,
+}
+# Run a script with every socket closed.
+OFFLINE = (
+    "import runpy, socket, sys\n"
+    "def no(*rest): raise OSError('offline')\n"
+    "socket.socket.connect = socket.getaddrinfo = no\n"
+    "sys.argv = sys.argv[1:]\n"
+    "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+)
+
+
+def save_model(path, task):
+    """A picture's mean, or a table's rows, times a matrix; hidden states for vectors."""
+    rng = np.random.default_rng(0)
+    if task is Task.IMAGE_CLASSIFICATION:
+        shape = ["batch", 3, 8, 8]
+        source = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, shape)
+        nodes = [
+            helper.make_node("ReduceMean", ["pixel_values", "axes"], ["mean"], keepdims=0),
+            helper.make_node("MatMul", ["mean", "weight"], ["out"]),
+        ]
+        stored = {"axes": np.array([2, 3]), "weight": rng.normal(size=(3, 3)).astype(np.float32)}
+    else:
+        shape = ["batch", "sequence"]
+        source = helper.make_tensor_value_info("input_ids", TensorProto.INT64, shape)
+        vector = task is Task.FEATURE_EXTRACTION
+        made = ["out"] if vector else ["rows"]
+        nodes = [helper.make_node("Gather", ["table", "input_ids"], made)]
+        if not vector:
+            nodes.append(helper.make_node("ReduceMean", ["rows", "axes"], ["out"], keepdims=0))
+        stored = {"table": rng.normal(size=(2, 3)).astype(np.float32), "axes": np.array([1])}
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    weights = [numpy_helper.from_array(value, name) for name, value in stored.items()]
+    graph = helper.make_graph(nodes, "g", [source], [out], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    path.parent.mkdir()
+    onnx.save(model, str(path))
+
+
+def some_feeds(task):
+    if task is Task.IMAGE_CLASSIFICATION:
+        pixels = np.random.default_rng(1).integers(0, 255, (4, 3, 8, 8)).astype(np.uint8)
+        half = np.full(3, 0.5, np.float32)
+        return Feeds({"pixels": pixels, "rescale": np.float32(1 / 255), "mean": half, "std": half})
+    ids = np.array([0, 1, 1, 0, 1, 0], np.int32)
+    offsets = np.array([0, 2, 4, 6])
+    return Feeds({"ids": ids, "types": 0 * ids, "offsets": offsets, "pad": np.int64(0)})
+
+
+def a_kit(folder, task):
+    """What the scripts need, written by the functions that pack a bundle."""
+    folder.mkdir(exist_ok=True)
+    image = task is Task.IMAGE_CLASSIFICATION
+    profile = replace(an_image_profile() if image else a_profile(), task=task)
+    workload = Workload() if image else Workload(tokens=8)
+    plan = a_plan(profile=profile, needs=replace(some_needs(), workload=workload))
+    save_model(folder / NAME, task)
+    config = {"id2label": {"0": "no", "1": "yes", "2": "maybe"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER))
+    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
+    _scripts(folder, type("Planned", (), {"plan": plan}), NAME)
+    _check_data(folder, plan, folder / NAME, some_feeds(task))
+    return folder
+
+
+def offline(folder, *arguments, options=()):
+    return subprocess.run(
+        [sys.executable, *options, "-c", OFFLINE, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_every_task_answers_offline_without_arguments(tmp_path, task):
+    """`python run.py` shows something at once, with every socket closed."""
+    done = offline(a_kit(tmp_path / "kit", task), "run.py")
+
+    assert done.returncode == 0, done.stderr
+    assert ("%" in done.stdout) == (task is not Task.FEATURE_EXTRACTION)
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_every_task_is_checked_offline(tmp_path, task):
+    """The same machine gives the same answers, and the receipt counts them all."""
+    folder = a_kit(tmp_path / "kit", task)
+    done = offline(folder, "check.py")
+    receipt = json.loads((folder / "receipt.json").read_text())
+
+    assert done.returncode == 0, done.stderr
+    assert receipt["rows"] == receipt["same_answers"] == len(some_feeds(task))
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_other_answers_are_noticed(tmp_path, task):
+    """A device whose kernels answer otherwise gets exit status 1 and a receipt that says so."""
+    folder = a_kit(tmp_path / "kit", task)
+    data = dict(np.load(folder / "check_data.npz"))
+    data["0.expected"] = -data["0.expected"]
+    np.savez(folder / "check_data.npz", **data)
+    done = offline(folder, "check.py")
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["same_answers"] == len(some_feeds(task)) - 1
+
+
+@pytest.mark.parametrize("script", ["run.py", "check.py"])
+@pytest.mark.parametrize("task", list(Task))
+def test_a_missing_package_is_one_line_with_the_command(tmp_path, script, task):
+    """Without site-packages: no traceback, but what to install."""
+    done = offline(a_kit(tmp_path / "kit", task), script, options=("-S",))
+
+    assert done.returncode == 1
+    assert "pip install onnxruntime numpy" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_this_runtime_cannot_open_is_a_sentence(tmp_path):
+    """An old onnxruntime names itself and the command that updates it."""
+    folder = a_kit(tmp_path / "kit", Task.TEXT_CLASSIFICATION)
+    (folder / NAME).write_bytes(b"from the future")
+    done = offline(folder, "check.py")
+
+    assert "pip install --upgrade onnxruntime" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": {"height": 8, "width": 8}, "resample": 3},
+        {"size": {"shortest_edge": 8}, "do_center_crop": True, "crop_size": 8},
+        {"size": {"shortest_edge": 9}, "do_center_crop": 1, "crop_size": {"height": 6, "width": 8}},
+    ],
+)  # fmt: skip
+def test_a_picture_is_prepared_as_in_the_measurement(tmp_path, settings):
+    """run.py resizes and crops exactly as the rows were that the scores come from."""
+    picture = np.random.default_rng(0).integers(0, 255, (24, 17, 3)).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "picture.png")
+    (tmp_path / "run.py").write_text((TEMPLATES / "run_image.py.txt").read_text())
+    script = runpy.run_path(str(tmp_path / "run.py"))
+    side = _size(settings, an_image_profile())
+
+    here = script["pixels_of"](tmp_path / "picture.png", settings)
+    assert np.array_equal(here.transpose(2, 0, 1), _resized(picture, settings, side))
+
+
+@pytest.mark.parametrize("template", SCRIPTS, ids=lambda path: path.name)
+def test_the_scripts_are_written_as_our_own_code(template):
+    """Formatted, linted, with docstrings: strangers read them."""
+    source = template.read_text("utf-8")
+    ruff = [str(Path(sys.executable).with_name("ruff"))]
+    common = ["--isolated", "--line-length", "100", "--stdin-filename", "script.py", "-"]
+    rules = ["--select", "E,F,W,I,N,UP,B,SIM,PTH,RET,D1", "--target-version", "py311"]
+    for command in (["check", *rules], ["format", "--check"]):
+        done = subprocess.run([*ruff, *command, *common], input=source, text=True)
+
+        assert done.returncode == 0
