@@ -180,7 +180,7 @@ def test_check_prints_a_receipt_that_judges_the_device(packed, tmp_path):
     found = bundle.verify(copy, copy / "receipt.json")
 
     assert found.verdict is Verdict.PASS
-    assert "measured on" in found.sentences[1]
+    assert "measured on your device" in found.sentences[2]
 
 
 def receipt_of(copy, **changes):

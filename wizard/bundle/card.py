@@ -21,6 +21,7 @@ CLASS_OF_TASK = {
 DTYPE_OF_STEM = {
     "model": "fp32",
     "model_quantized": "q8",
+    "model_int8": "int8",
     "model_fp16": "fp16",
     "model_q4": "q4",
 }

@@ -70,8 +70,8 @@ def clauses_table(clauses: tuple[Clause, ...]) -> str:
     rows = "".join(
         f"<tr><td data-l='Verdict'>{badge(one.verdict)}</td>"
         f"<td data-l='Clause'>{escape(one.name)}</td>"
-        f"<td data-l='Why'>{escape(one.because)}"
-        f"{f'<br><b>{escape(one.next)}</b>' if one.next else ''}</td>"
+        f"<td data-l='Why'><span>{escape(one.because)}"
+        f"{f'<br><b>{escape(one.next)}</b>' if one.next else ''}</span></td>"
         f"<td data-l='Basis'>{one.basis.value}</td></tr>"
         for one in clauses
     )

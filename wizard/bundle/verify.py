@@ -44,7 +44,9 @@ def verify(folder: Path, receipt: Path | None = None) -> Verified:
     sentences = [f"The model opens: {label}."]
     if receipt is None:
         return Verified(label=label, files=files, sentences=tuple(sentences))
-    clauses = judged(recorded_clauses(folder / "measurements.json"), read_receipt(receipt, model))
+    told = read_receipt(receipt, model)
+    clauses = judged(recorded_clauses(folder / "measurements.json"), told)
+    sentences.append(f"The receipt is from {told.device}, onnxruntime {told.onnxruntime}.")
     sentences += [f"{one.verdict.value}: {one.because} ({one.basis.value})" for one in clauses]
     return Verified(
         label=label,
