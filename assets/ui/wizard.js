@@ -41,7 +41,7 @@
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     const source = document.getElementById(button.dataset.copy);
-    const text = source.dataset.link ? location.href.split("#")[0] + source.dataset.link : source.textContent;
+    const text = source.textContent;
     const say = (word) => { button.textContent = word; setTimeout(() => { button.textContent = button.dataset.word; }, 1600); };
     const select = () => { getSelection().selectAllChildren(source); say("Selected"); };
     if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => say("Copied"), select); else select();
@@ -59,6 +59,12 @@
       if (group.getAttribute("aria-labelledby") !== title.id) group.setAttribute("aria-labelledby", title.id);
     }
   });
-  mend();
-  new MutationObserver(mend).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["name"] });
+  const mendAll = () => {
+    mend();
+    document.querySelectorAll("code[data-link]").forEach((one) => {
+      if (one.textContent === one.dataset.link) one.textContent = location.href.split("#")[0] + one.dataset.link;
+    });
+  };
+  mendAll();
+  new MutationObserver(mendAll).observe(document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ["name"] });
 }

@@ -17,7 +17,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests.ui.fake_values import outcome_of, plan_of, profile_of, this_machine
-
 from wizard import library
 from wizard.errors import (
     BadNeeds,
@@ -56,7 +55,8 @@ class Glance:
     state: str
     created: float
     position: int
-    command: str = ""
+    model: str
+    command: str
 
 
 @dataclass
@@ -169,9 +169,6 @@ class FakeEngine:
             self.jobs[name] = job
             return name
 
-    def plan_of(self, job):
-        return self._job(job).plan
-
     def _job(self, job):
         if job not in self.jobs:
             raise JobNotFound(job=job)
@@ -206,7 +203,14 @@ class FakeEngine:
         state = "running" if events else "waiting"
         if _over(list(events)):
             state = "interrupted" if one.dead else "ended"
-        return Glance(job, state, one.created, ahead if state == "waiting" else 0)
+        return Glance(
+            id=job,
+            state=state,
+            created=one.created,
+            position=ahead if state == "waiting" else 0,
+            model=str(one.plan.profile.ref),
+            command=self.command_for(one.plan),
+        )
 
     def cancel(self, job):
         self._job(job).cancelled_at = time.time()
@@ -245,7 +249,7 @@ class FakeEngine:
 
     def try_both(self, job, text):
         plan = self._job(job).plan
-        rng = random.Random(text)
+        rng = random.Random(text)  # noqa: S311 - invented figures
         names = rng.sample(plan.profile.labels, 4)
         return {
             "before": {"answers": _shares(names, 0.93), "ms": 3.41},

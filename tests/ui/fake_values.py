@@ -41,7 +41,11 @@ from wizard.nouns import (
     WouldChange,
 )
 
-LABELS = ["lights_on", "lights_off", "play_music", "stop_music", "set_timer", "set_alarm", "weather_today", "traffic_home", "call_contact", "send_message", "add_to_list", "open_calendar", "volume_up", "volume_down"]
+LABELS = [
+    *("lights_on", "lights_off", "play_music", "stop_music", "set_timer", "set_alarm"),
+    *("weather_today", "traffic_home", "call_contact", "send_message", "add_to_list"),
+    *("open_calendar", "volume_up", "volume_down"),
+]
 ROWS = 1554
 HOST = HostFacts(
     cpu="A processor with VNNI",
@@ -138,7 +142,7 @@ RECIPES = (
     ("free", "Tidied, not changed", "lossless", _forecast(14.9, 3.2, 0.0, 82.0)),
 )
 WHYS = {
-    "int8": "This processor multiplies 8-bit numbers natively, so the model gets smaller and faster.",
+    "int8": "This processor multiplies 8-bit numbers natively, so it gets smaller and faster.",
     "half": "Halves the file and keeps nearly every answer; the speed stays as it is.",
     "four": "The smallest file that still answers; a few answers will change.",
     "free": "Removes what is stored twice; the answers stay bit for bit the same.",
@@ -212,7 +216,7 @@ def plan_of(profile, needs, device):
 
 
 def _latency(middle, seed):
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - invented figures
     samples = tuple(sorted(middle * rng.lognormvariate(0.02, 0.06) for _ in range(240)))
     return Latency(
         p50=measured(samples[120], "ms", samples[112], samples[128], 240),
@@ -228,10 +232,10 @@ def measured(value, unit, low=None, high=None, n=1):
 
 
 def _answers(flips, seed):
-    rng = random.Random(4)
+    rng = random.Random(4)  # noqa: S311 - invented figures
     truth = [rng.randrange(len(LABELS)) for _ in range(ROWS)]
     said = [t if rng.random() < 0.958 else (t + 1) % len(LABELS) for t in truth]
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 - invented figures
     for row in draw.sample(range(ROWS), flips):
         said[row] = truth[row] if said[row] != truth[row] else (truth[row] + 3) % len(LABELS)
     share = sum(t == s for t, s in zip(truth, said, strict=True)) / ROWS
@@ -284,7 +288,7 @@ def measurement(label, size, middle, memory, flips, seed):
 
 
 MADE = {
-    "int8": ("int8, 8-bit arithmetic", 3.87, 1.21, 71.0, 14, 11),
+    "int8": ("int8, 8-bit arithmetic", 3.87, 1.21, 71.0, 9, 11),
     "half": ("fp16", 7.48, 3.4, 78.0, 1, 12),
     "free": ("fp32, tidied", 14.8, 3.38, 83.0, 0, 13),
 }

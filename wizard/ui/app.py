@@ -12,6 +12,7 @@ import re
 import secrets
 import socket
 import tempfile
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from wizard.ui import (
     page as pages,
 )
 from wizard.ui.desk import Desk, Updates
-from wizard.ui.engine_protocol import Engine
+from wizard.ui.engine_protocol import Engine, JobGlance
 from wizard.ui.page import Page
 from wizard.ui.session import Session
 
@@ -207,15 +208,7 @@ def _fresh(page: Page, desk: Desk, session: Session, error: WizardError | None) 
 def _found(page: Page, desk: Desk, session: Session, job: str) -> Updates:
     """A run by its id: its plan back in the widgets, its progress or its result on the page."""
     glance = desk.engine.status(job)
-    plan = desk.engine.plan_of(glance.id)
-    session = Session(
-        owner=session.owner,
-        asked=str(plan.profile.ref),
-        profile=plan.profile,
-        needs=plan.needs,
-        answered=4,
-        job=job,
-    )
+    session = _answers_of(desk, replace(session, job=job), glance)
     updates = {
         **step_run.entered(page, desk, session),
         **step_device.show(page.device, desk, session),
@@ -227,6 +220,17 @@ def _found(page: Page, desk: Desk, session: Session, job: str) -> Updates:
     if glance.state not in step_run.UNFINISHED:
         updates.update(_result_if_any(page, desk, session))
     return updates
+
+
+def _answers_of(desk: Desk, session: Session, glance: JobGlance) -> Session:
+    """The answers behind a job: its plan's once something was measured, before that its model."""
+    outcome = desk.engine.compare(glance.id)
+    if outcome is None:
+        return step_model.examined(desk, session, glance.model)
+    plan = outcome.plan
+    asked = str(plan.profile.ref)
+    needs = replace(plan.needs, only=None)
+    return replace(session, asked=asked, profile=plan.profile, needs=needs, answered=4)
 
 
 def _result_if_any(page: Page, desk: Desk, session: Session) -> Updates:

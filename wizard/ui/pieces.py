@@ -15,6 +15,8 @@ from wizard import charts, library
 from wizard.nouns import Basis, Explained, Quantity, SupportLevel, Verdict
 from wizard.ui import words
 
+# Characters of a value, tags included, from which it takes two columns.
+LONG = 80
 SUPPORT_CSS = {
     SupportLevel.TESTED: "good",
     SupportLevel.SHOULD_WORK: "maybe",
@@ -46,8 +48,12 @@ def alert(explained: Explained | None) -> str:
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """A list of names and values; values are HTML already."""
-    rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in pairs)
+    """A list of names and values; values are HTML already, a long one gets twice the room."""
+    rows = "".join(
+        f"<div{' class=wide' if len(value) > LONG else ''}>"
+        f"<dt>{escape(name)}</dt><dd>{value}</dd></div>"
+        for name, value in pairs
+    )
     return f"<dl class='facts'>{rows}</dl>"
 
 

@@ -82,7 +82,7 @@ def tiles(outcome: Outcome) -> str:
         _latency(outcome, best, before, after),
         _amount("File", before.size.value, after.size.value, "MB"),
         _amount("Peak memory", before.memory.peak.value, after.memory.peak.value, "MB"),
-        _score(before, after),
+        _score(before, after, outcome.plan.needs.tolerance.points),
     )
     return f"<dl class='tiles'>{''.join(_tile(one) for one in shown)}</dl>"
 
@@ -108,11 +108,11 @@ def _amount(name: str, before: float, after: float, unit: str) -> Tile:
     return Tile(name, shown, unit, was, change, after <= before, Basis.MEASURED)
 
 
-def _score(before: Measurement, after: Measurement) -> Tile:
+def _score(before: Measurement, after: Measurement, tolerance: float) -> Tile:
     was, now = before.quality.value.value, after.quality.value.value
     change = charts.show_points(round(100 * (now - was), 2))
     name = after.quality.metric.capitalize()
-    good = now >= was - 0.0005
+    good = 100 * (was - now) <= tolerance
     if after.quality.metric == RANKED:
         return Tile(name, f"{now:.3f}", "", f"{was:.3f}", change, good, Basis.MEASURED)
     return Tile(name, f"{100 * now:.1f}", "%", f"{100 * was:.1f} %", change, good, Basis.MEASURED)
@@ -143,10 +143,24 @@ def figures(outcome: Outcome) -> str:
     return (
         "<div class='figs'>"
         f"<figure class='card fig'><figcaption><b>Each timed answer</b><span>{machine}</span>"
-        f"</figcaption>{strip}</figure>"
+        f"</figcaption>{strip}<hr>{_bars(outcome.original, after)}</figure>"
         "<figure class='card fig'><figcaption><b>Size against score</b>"
         "<span>MB and score; the shaded zone keeps your contract</span></figcaption>"
         f"{report.trade_off(outcome)}</figure></div>"
+    )
+
+
+def _bars(before: Measurement, after: Measurement) -> str:
+    pairs = (
+        ("File", before.size, after.size),
+        ("Memory", before.memory.peak, after.memory.peak),
+        ("Loading", before.memory.load_ms, after.memory.load_ms),
+    )
+    return charts.bars(
+        [
+            charts.Bar(name=name, before=was.value, after=now.value, unit=now.unit)
+            for name, was, now in pairs
+        ]
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
-from wizard.nouns import Candidate, CounterOffer, Needs, Plan, Reason, Refusal
+from wizard.nouns import Candidate, CounterOffer, Needs, Plan, Refusal
 from wizard.ui import pieces, step_device, step_run, words
 from wizard.ui.desk import Desk, Updates, Values
 from wizard.ui.session import Session
@@ -137,20 +137,22 @@ def _card(plan: Plan, candidate: Candidate, rank: int) -> str:
     css = "candidate first" if rank == 1 else "candidate"
     return (
         f"<li class='card {css}'><div class='card-head'><h3>{escape(candidate.title)}</h3>{first}"
-        f"</div>{figures}{_reasons(words.WHY, candidate.reasons, 'why')}"
-        f"{_reasons(words.WATCH, candidate.warnings, 'watch')}{_steps(candidate)}</li>"
+        f"</div>{figures}{_reasons(candidate)}{_steps(candidate)}</li>"
     )
 
 
 def _figure(now: str, before: str) -> str:
-    return f"<b>{now}</b> <small>now {before}</small>"
+    return f"<b>{now}</b> <small>original {before}</small>"
 
 
-def _reasons(title: str, reasons: tuple[Reason, ...], css: str) -> str:
-    if not reasons:
-        return ""
-    items = "".join(f"<li>{escape(one.sentence)}{_source(one.source)}</li>" for one in reasons)
-    return f"<div class='{css}'><h4>{title}</h4><ul>{items}</ul></div>"
+def _reasons(candidate: Candidate) -> str:
+    said = [("", words.WHY, one) for one in candidate.reasons]
+    said += [(" class='watch'", words.WATCH, one) for one in candidate.warnings]
+    items = "".join(
+        f"<li{css}><b>{word}:</b> {escape(one.sentence)}{_source(one.source)}</li>"
+        for css, word, one in said
+    )
+    return f"<ul class='why'>{items}</ul>"
 
 
 def _source(source: str | None) -> str:

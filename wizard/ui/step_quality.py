@@ -172,12 +172,8 @@ def meaning(sample: Sample | None, points: float | None) -> str:
 def show(look: Mapping[str, Any], points: float | None, *, classes: bool) -> str:
     """What the examples are, and what that many can and cannot tell."""
     test, calibration = int(look["test_rows"]), int(look["calibration_rows"])
-    lines = [
-        (
-            f"<b>{charts.show_number(test)} examples</b> to judge on, {calibration} others to learn "
-            f"from. {words.NEVER_OVERLAP}"
-        )
-    ]
+    counted = f"<b>{charts.show_number(test)} examples</b> to judge on, {calibration} others"
+    lines = [f"{counted} to learn from. {words.NEVER_OVERLAP}"]
     if classes and test:
         lines.append(_resolution(test, points))
     if look["labels"]:

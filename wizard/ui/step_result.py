@@ -91,7 +91,8 @@ def show(page: Page, desk: Desk, session: Session) -> Updates:
     outcome = desk.engine.compare(job)
     if outcome is None or result_parts.best_of(outcome) is None:
         raise JobNotFound(job=job)
-    session = replace(session, finished=True)
+    plan = outcome.plan
+    session = replace(session, profile=plan.profile, needs=plan.needs, answered=4, finished=True)
     bundle, report, recipe = _taken(desk, job)
     return {
         page.session: session,

@@ -53,9 +53,11 @@ def draw(desk: Desk) -> View:
 
 def begun(desk: Desk, session: Session, plan: Plan) -> Session:
     """The session with a job for this plan; the job that runs already, if it is the same one."""
-    same = session.job is not None and desk.engine.plan_of(session.job).needs == plan.needs
-    if same and desk.engine.status(session.job).state in UNFINISHED:  # type: ignore[arg-type]
-        return session
+    if session.job is not None:
+        glance = desk.engine.status(session.job)
+        same = glance.command == desk.engine.command_for(plan)
+        if same and glance.state in UNFINISHED:
+            return session
     job = desk.engine.start(plan, owner=session.owner)
     return replace(session, job=job, answered=4, finished=False)
 

@@ -106,9 +106,9 @@ POINTS_HINT = "One point is 1 answer in 100."
 DATA = "Judged on which examples?"
 DATA_BUNDLED, DATA_PASTED, DATA_FILE = "bundled", "pasted", "file"
 DATA_CHOICES = (
-    ("Examples that come with the wizard\nNothing to prepare", DATA_BUNDLED),
-    ("Paste some\nA line each", DATA_PASTED),
-    ("A file of mine\nCSV, TSV, JSON lines, or a ZIP of pictures", DATA_FILE),
+    ("The bundled ones\nNothing to prepare", DATA_BUNDLED),
+    ("Some I paste\nA line each, 20 or more", DATA_PASTED),
+    ("A file of mine\nCSV, JSON lines, ZIP of pictures", DATA_FILE),
 )
 PASTED = "Your examples"
 PASTED_HINT = "First line text,label; then one example a line. Without labels, one text a line."

@@ -1,0 +1,80 @@
+"""HTML of the page: escaped, in words people use."""
+
+import pytest
+
+from tests.ui.fake_engine import FakeEngine
+from wizard.errors import BadNeeds, ModelNotFound, PortTaken
+from wizard.nouns import Basis, Explained, ModelRef, Quantity, Source
+from wizard.ui import api, app, pieces
+from wizard.ui.desk import Desk
+
+
+@pytest.fixture
+def hosted(tmp_path):
+    return Desk(engine=FakeEngine(tmp_path), hosted=True)
+
+
+def test_what_a_stranger_typed_is_never_markup():
+    """An error repeats the input; the input stays text."""
+    said = pieces.alert(Explained(code="x", message="<img src=x onerror=alert(1)>", next="${1}"))
+
+    assert "<img" not in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(8, "8\xa0s"), (130, "2\xa0min 10\xa0s"), (3900, "1\xa0h 5\xa0min")]
+)
+def test_durations_read_like_speech(seconds, words):
+    """No decimals, no colons."""
+    assert pieces.duration(seconds) == words
+
+
+def test_a_forecast_keeps_its_range():
+    """A range whose ends read the same is one number."""
+    wide = Quantity(value=2, unit="MB", basis=Basis.ESTIMATED, low=1.23, high=4.56)
+    narrow = Quantity(value=2, unit="MB", basis=Basis.ESTIMATED, low=2.0, high=2.01)
+
+    assert pieces.span(wide) == "1.2 to 4.6\xa0MB"
+    assert pieces.span(narrow) == "2\xa0MB"
+
+
+@pytest.mark.parametrize("typed", ["/etc", "./x", "~/m", "C:\\m", "..\\m"])
+def test_a_hosted_app_refuses_every_folder(hosted, typed):
+    """Whether it exists is not told."""
+    with pytest.raises(ModelNotFound):
+        hosted.ref(typed)
+
+
+def test_a_hosted_app_reads_no_file_by_name(hosted):
+    """The endpoint takes bundled examples only."""
+    profile = hosted.engine.examine(ModelRef(source=Source.SAMPLE, name="intents"))
+    with pytest.raises(BadNeeds):
+        api.needs_of(hosted, profile, {"data": "/etc/passwd"})
+
+
+@pytest.mark.parametrize("asked", [{"latncy": 5}, {"latency_ms": "5"}, {"priority": "best"}, []])
+def test_an_endpoint_checks_its_own_input(hosted, asked):
+    """A misspelt key, a text for a number, an unknown word, no object at all."""
+    profile = hosted.engine.examine(ModelRef(source=Source.SAMPLE, name="intents"))
+    with pytest.raises(BadNeeds):
+        api.needs_of(hosted, profile, asked)
+
+
+@pytest.mark.parametrize("said", ["", "nonsense", "[1]", '{"owner": "<b>", "kept": 7}'])
+def test_what_the_browser_remembers_is_checked(said):
+    """Whatever it says, the owner is a token of ours."""
+    linked, kept, owner = app._recalled(said)
+
+    assert len(owner) == 32
+    assert "<" not in linked + kept + owner
+
+
+def test_a_named_port_that_is_taken_is_said_so():
+    """Only without a name is the next free one taken."""
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with pytest.raises(PortTaken):
+            app.free_port("127.0.0.1", listener.getsockname()[1])

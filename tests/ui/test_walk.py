@@ -1,0 +1,205 @@
+"""A visitor walks the wizard in Chromium, on a fake engine."""
+
+import re
+import zipfile
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.ui import steps
+
+pytestmark = [
+    pytest.mark.browser,
+    # gradio 6.31 with pandas 3 warns in its own queueing.py; its event loops close late.
+    pytest.mark.filterwarnings("ignore"),
+]
+MODES = {"light": {}, "dark": {"dark": True}, "phone": {"phone": True, "dark": True}}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_pressing_next_six_times_ends_with_a_verdict_and_a_bundle(visit, picture, mode, tmp_path):
+    """Defaults are safe: nothing but Next leads to a verdict and a whole zip."""
+    page = visit(**MODES[mode])
+    walk = (steps.model, steps.device, steps.quality, steps.plan, steps.run)
+    steps.model(page)
+    picture(page, f"{mode}-1-model")
+    buttons = ("#next-model", "#next-device", "#next-quality", "#start", "#see")
+    marks = ("#group", "#rows li >> nth=0", ".candidates", "#progress table", "h2.verdict")
+    for number, (button, mark) in enumerate(zip(buttons, marks, strict=True), 2):
+        page.locator(button).click()
+        expect(page.locator(mark)).to_be_visible()
+        picture(page, f"{mode}-{number}-{walk[min(number, 5) - 1].__name__}")
+    expect(page.locator("#verdict .overall")).to_contain_text("PASS")
+    with page.expect_download() as taken:
+        page.locator("#get-bundle").click()
+    taken.value.save_as(tmp_path / "bundle.zip")
+
+    assert "MANIFEST.json" in zipfile.ZipFile(tmp_path / "bundle.zip").namelist()
+
+
+def test_going_back_keeps_every_answer(visit):
+    """Back to step 2 and forward again: the device, the limit and the priority are as they were."""
+    page = visit()
+    steps.device(page)
+    page.get_by_label("Small board").check(force=True)
+    expect(page.locator("#device label")).not_to_have_count(1)
+    page.locator("#latency input").fill("42")
+    page.get_by_text("The smallest").click()
+    page.locator("#next-device").click()
+    expect(page.locator("#tolerance")).to_be_visible()
+    page.locator("#back-quality").click()
+
+    expect(page.locator("#latency input")).to_have_value("42")
+    expect(page.get_by_label("Small board")).to_be_checked()
+    expect(page.locator("#rail")).to_contain_text("42")
+
+
+def test_a_new_visitor_meets_no_answers(visit):
+    """The list at the side says Not set until a step was confirmed."""
+    page = visit()
+    steps.model(page)
+
+    expect(page.locator("#rail")).to_contain_text("Voice commands")
+    expect(page.locator("#rail dd").nth(1)).to_have_text("Not set")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("nobody/nothing", "no model"), ("somebody/generator", "writes texts")],
+)
+def test_a_model_we_cannot_do_is_refused_where_it_was_named(visit, typed, words):
+    """One sentence above the button; the visitor stays, and what was typed stays."""
+    page = visit()
+    steps.model(page)
+    page.locator("#own-model input, #own-model textarea").fill(typed)
+    page.locator("#next-model").click()
+
+    steps.says(page, "model", words)
+    expect(page.locator("#own-model input, #own-model textarea")).to_have_value(typed)
+
+
+@pytest.mark.parametrize("value", ["", "0", "-5", "99999999999"])
+def test_an_absurd_limit_is_refused_where_it_was_written(visit, value):
+    """Empty, zero, negative and absurd: a sentence, and the number stays to be mended."""
+    page = visit()
+    steps.device(page)
+    page.locator("#latency input").fill(value)
+    page.locator("#next-device").click()
+
+    steps.says(page, "device", "cannot be")
+    page.locator("#latency input").fill("5")
+    page.locator("#next-device").click()
+    expect(page.locator("#tolerance")).to_be_visible()
+
+
+def test_too_few_pasted_examples_are_refused(visit):
+    """Two lines judge nothing."""
+    page = visit()
+    steps.quality(page)
+    page.get_by_text("Some I paste").click()
+    page.locator("#pasted textarea").fill("one\ntwo")
+    page.locator("#next-quality").click()
+
+    steps.says(page, "quality", "only 2")
+
+
+def test_a_counter_offer_is_accepted_with_one_click(visit):
+    """Out of reach: the offer relaxes the clause, and the limit in step 2 changes with it."""
+    page = visit()
+    steps.device(page)
+    page.locator("#latency input").fill("0.3")
+    page.locator("#next-device").click()
+    expect(page.locator("#rows li").first).to_be_visible()
+    page.locator("#next-quality").click()
+    page.locator("#offer-0").click()
+
+    expect(page.locator("#contract")).to_contain_text("2.2 ms")
+    expect(page.locator("#offer-0")).to_be_hidden()
+
+
+def test_cancel_stops_the_run_and_says_so(visit):
+    """Within seconds; the page offers the way back."""
+    page = visit()
+    steps.run(page)
+    page.locator("#cancel").click()
+
+    expect(page.locator("#progress")).to_contain_text("You cancelled")
+    expect(page.locator("#cancel")).to_be_hidden()
+
+
+def test_a_reload_in_mid_run_finds_the_run_again(visit):
+    """The address carries the run; progress goes on to its result."""
+    page = visit()
+    steps.run(page)
+    page.wait_for_url(re.compile("#run=[0-9a-f]{24}"))
+    page.reload()
+
+    expect(page.locator("#progress .bar")).to_be_visible()
+    steps.see(page)
+
+
+def test_a_link_to_an_ended_run_opens_its_result(visit):
+    """In another browser, with nothing but the link."""
+    page = visit()
+    steps.result(page)
+    other = visit(at="#" + page.url.split("#")[1])
+
+    expect(other.locator("h2.verdict")).to_be_visible()
+
+
+def test_an_unknown_run_is_said_to_be_unknown(visit):
+    """Never a silent first step."""
+    page = visit(at="#run=" + "0" * 24)
+
+    steps.says(page, "model", "0000")
+
+
+def test_an_interrupted_run_says_so(visit, engine):
+    """A run whose process died is shown as such, with what it had found."""
+    page = visit()
+    steps.run(page)
+    page.wait_for_url(re.compile("#run=[0-9a-f]{24}"))
+    engine.kill(page.url.split("=")[1])
+
+    expect(page.locator("#progress")).to_contain_text("cut off")
+
+
+def test_a_second_visitor_waits_and_sees_nothing_of_the_first(visit):
+    """Two at once: the second waits, gets an own run, and no trace of the other's."""
+    first, second = visit(), visit()
+    steps.run(first)
+    steps.run(second)
+
+    first.wait_for_url(re.compile("#run="))
+    second.wait_for_url(re.compile("#run="))
+    mine = first.url.split("=")[1]
+    assert mine not in second.content()
+    assert mine != second.url.split("=")[1]
+
+
+def test_the_hosted_app_opens_no_folder(visit, hosted_url):
+    """Existing or not, a folder is refused with the same words."""
+    page = visit(address=hosted_url)
+    steps.model(page)
+    page.locator("#own-model input, #own-model textarea").fill("/etc")
+    page.locator("#look").click()
+
+    steps.says(page, "model", "hosted")
+
+
+def test_the_arrow_keys_choose_within_a_group(visit):
+    """Each group of cards is one tab stop, as radio buttons should be."""
+    page = visit()
+    steps.device(page)
+    page.locator("#priority input").first.focus()
+    page.keyboard.press("ArrowDown")
+
+    expect(page.locator("#priority input").nth(1)).to_be_checked()
+
+
+def test_focus_moves_to_the_new_heading(visit):
+    """Who cannot see the change of step hears it."""
+    page = visit()
+    steps.device(page)
+
+    expect(page.locator("#s-device-panel h2, .st-h h2:visible").first).to_be_focused()
