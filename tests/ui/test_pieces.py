@@ -3,7 +3,7 @@
 import pytest
 
 from tests.ui.fake_engine import FakeEngine
-from wizard.errors import BadNeeds, ModelNotFound, PortTaken
+from wizard.errors import BadNeeds, ModelNotFound, PortTaken, QueueFull
 from wizard.nouns import Basis, Explained, ModelRef, Quantity, Source
 from wizard.ui import api, app, pieces
 from wizard.ui.desk import Desk
@@ -78,3 +78,25 @@ def test_a_named_port_that_is_taken_is_said_so():
         listener.listen()
         with pytest.raises(PortTaken):
             app.free_port("127.0.0.1", listener.getsockname()[1])
+
+
+def test_a_full_queue_never_names_somebody_elses_job(hosted):
+    """The id is the key to a run: a stranger who got it could watch and cancel it."""
+    said = hosted.explained(QueueFull(waiting=5, job="c0ffee" * 4))
+
+    assert "c0ffee" not in said.message + said.next
+
+
+def test_two_callers_of_the_endpoints_do_not_share_an_owner(hosted):
+    """Else one caller's job would block every other caller."""
+    start = api._thinking(hosted)[2]
+    jobs = [start("sample:intents", {}) for _ in range(2)]
+
+    assert len({hosted.engine.jobs[job].owner for job in jobs}) == 2
+
+
+def test_endpoints_tell_no_folder_of_this_machine():
+    """A name is enough, and nothing looks like a download."""
+    said = api._public({"artifact": {"path": "/home/somebody/jobs/1/model.onnx"}, "n": [1]})
+
+    assert said == {"artifact": {"file": "model.onnx"}, "n": [1]}

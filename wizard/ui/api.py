@@ -6,6 +6,8 @@ Does not cover: the command line. In hosted mode no endpoint takes a folder or a
 
 from __future__ import annotations
 
+import secrets
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -58,7 +60,7 @@ def _thinking(desk: Desk) -> tuple[Any, ...]:
         """Begin a job for this plan; its id, which nobody can guess."""
         profile = _profile(desk, model)
         plan = engine.advise(profile, needs_of(desk, profile, needs))
-        return engine.start(plan, owner="api")
+        return engine.start(plan, owner=f"api-{secrets.token_hex(8)}")
 
     return examine, advise, start
 
@@ -81,7 +83,7 @@ def _working(desk: Desk) -> tuple[Any, ...]:
         return {} if outcome is None else _plain(outcome)
 
     def pack(job: str) -> dict[str, Any]:
-        """The bundle: its files with hashes, and the zip to download."""
+        """The bundle: its files with hashes and bytes; the page of the run has the download."""
         packed = engine.pack(_job(job))
         return {"files": _listed(packed.files), "bytes": sum(one.bytes for one in packed.files)}
 
@@ -96,7 +98,7 @@ def _worded(desk: Desk, function: Any) -> Any:
         try:
             return function(*values)
         except WizardError as error:
-            said = desk.engine.explain(error)
+            said = desk.explained(error)
             raise gr.Error(
                 f"{said.message} {said.next} [{said.code}]", print_exception=False
             ) from error
@@ -105,11 +107,25 @@ def _worded(desk: Desk, function: Any) -> Any:
 
 
 def _plain(noun: object) -> dict[str, Any]:
-    return jsonable(noun)  # type: ignore[return-value]
+    return _public(jsonable(noun))  # type: ignore[no-any-return]
 
 
 def _listed(noun: object) -> list[dict[str, Any]]:
-    return jsonable(noun)  # type: ignore[return-value]
+    return _public(jsonable(noun))  # type: ignore[no-any-return]
+
+
+def _public(value: Any) -> Any:
+    """The value without this machine's folders; `path` is called `file`.
+
+    Gradio's client would take any object with a `path` for a download.
+    """
+    if isinstance(value, dict):
+        return {"file" if k == "path" else k: _public(one) for k, one in value.items()}
+    if isinstance(value, list):
+        return [_public(one) for one in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value
 
 
 def _profile(desk: Desk, model: str) -> ModelProfile:

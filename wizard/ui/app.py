@@ -57,11 +57,11 @@ def build(engine: Engine, *, hosted: bool = False) -> Any:
         delete_cache=(3600, KEPT_SECONDS),
         analytics_enabled=False,
     ) as blocks:
+        api.publish(desk)  # first, or a handler of the page takes an endpoint's name
         page = _draw(desk)
         for step in DRAWN:
             step.wire(page, desk)
         _wire(blocks, page, desk)
-        api.publish(desk)
     return blocks.queue(max_size=40, default_concurrency_limit=4)
 
 
@@ -193,7 +193,7 @@ def _recalled(remembered: str) -> tuple[str, str, str]:
 
 
 def _fresh(page: Page, desk: Desk, session: Session, error: WizardError | None) -> Updates:
-    said = pieces.alert(desk.engine.explain(error)) if error else ""
+    said = pieces.alert(desk.explained(error)) if error else ""
     names = desk.engine.samples()
     first = step_model.FIRST_SAMPLE if step_model.FIRST_SAMPLE in names else next(iter(names), "")
     updates: dict[Any, Any] = {page.model.alert: said}
@@ -201,7 +201,7 @@ def _fresh(page: Page, desk: Desk, session: Session, error: WizardError | None) 
         session = step_model.examined(desk, session, f"sample:{first}")
         updates[page.model.card] = step_model.card_of(desk, session)
     except WizardError as trouble:
-        updates[page.model.alert] = pieces.alert(desk.engine.explain(trouble))
+        updates[page.model.alert] = pieces.alert(desk.explained(trouble))
     return {**updates, page.session: session, page.token: step_run.token_of(session)}
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
-from wizard.errors import ModelNotFound, WizardError
-from wizard.nouns import ModelRef, Source
+from wizard.errors import ModelNotFound, QueueFull, WizardError
+from wizard.nouns import Explained, ModelRef, Source
 from wizard.ui import pieces, words
 from wizard.ui.engine_protocol import Engine
 
@@ -38,6 +38,11 @@ class Desk:
         ref = self.engine.parse_ref(text)
         return replace(ref, source=Source.HUB, name=text) if ref.source is Source.FOLDER else ref
 
+    def explained(self, error: WizardError) -> Explained:
+        """The error in words. A job's id opens it, so a full queue never names whose job it is."""
+        said = self.engine.explain(error)
+        return replace(said, next=words.BUSY_NEXT) if isinstance(error, QueueFull) else said
+
     def guarded(self, handler: Handler, alert: Any) -> Handler:
         """The handler, or its error in words; on an error nothing else on the page changes."""
 
@@ -46,7 +51,7 @@ class Desk:
             try:
                 return {alert: "", **handler(values)}
             except WizardError as error:
-                return {alert: pieces.alert(self.engine.explain(error))}
+                return {alert: pieces.alert(self.explained(error))}
 
         return answer
 

@@ -257,7 +257,7 @@ def _tried_row(title: str, after: Measurement | None, end: str, css: str) -> str
         cells = [
             escape(after.audit.label),
             f"{charts.show_number(after.size.value)} MB",
-            f"{charts.show_number(after.latency.p50.value)} ms",
+            _in_turns(after),
             f"{score:.3f}" if ranked else f"{100 * score:.1f} %",
         ]
     names = ("What the file is", "File", "One answer here", "Score", "Verdict")
@@ -265,6 +265,16 @@ def _tried_row(title: str, after: Measurement | None, end: str, css: str) -> str
         f"<td data-l='{name}'>{cell}</td>" for name, cell in zip(names, [*cells, end], strict=True)
     )
     return f"<tr class='{css}'><th scope='row'>{escape(title)}</th>{rest}</tr>"
+
+
+def _in_turns(after: Measurement) -> str:
+    """Milliseconds beside the original's of the same session; two sessions do not compare."""
+    if after.against is None:
+        return "<span class='mut'>in turns with each</span>"
+    now, was = after.latency.p50.value, after.against.p50.value
+    return (
+        f"{charts.show_number(now)} ms <span class='mut'>original {charts.show_number(was)}</span>"
+    )
 
 
 def measured_how(outcome: Outcome) -> str:

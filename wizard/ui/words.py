@@ -149,6 +149,7 @@ STATES = {
     "failed": "gave nothing",
     "stopped": "stopped",
 }
+BUSY_NEXT = "Wait until it ends, or stop your own run on its page; then press the button again."
 WAITING = "Waiting for a free place"
 GONE_TITLE = "This run was interrupted"
 
