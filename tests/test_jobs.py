@@ -125,8 +125,9 @@ def test_a_queue_has_an_end(tmp_path, monkeypatch):
     for number in range(control.WAITING_ALLOWED + 1):
         jobs.start(root, a_request(tmp_path, owner=f"visitor {number}"))
 
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFull) as caught:
         jobs.start(root, a_request(tmp_path, owner="one too many"))
+    assert not any(job in str(caught.value.facts) for job in jobs.jobs_of(root))
 
 
 def test_a_waiting_job_knows_its_place(tmp_path, monkeypatch):

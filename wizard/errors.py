@@ -237,7 +237,7 @@ class TimeUp(OutOfRoom):
 
 
 class QueueFull(OutOfRoom):
-    """Too many jobs are waiting, or this visitor already has one. Facts: waiting."""
+    """Too many jobs are waiting, or this visitor already has one. Facts: waiting, hint."""
 
     code = "queue-full"
 

@@ -158,7 +158,7 @@ class FakeEngine:
         with self._lock:
             for name, job in self.jobs.items():
                 if job.owner == owner and self.status(name).state in {"waiting", "running"}:
-                    raise QueueFull(waiting=1, job=name)
+                    raise QueueFull(waiting=1, hint=f" ({name})")
             busy = [name for name in self.jobs if self.status(name).state in {"waiting", "running"}]
             name = secrets.token_hex(12)
             began = time.time()

@@ -82,7 +82,7 @@ def test_a_named_port_that_is_taken_is_said_so():
 
 def test_a_full_queue_never_names_somebody_elses_job(hosted):
     """The id is the key to a run: a stranger who got it could watch and cancel it."""
-    said = hosted.explained(QueueFull(waiting=5, job="c0ffee" * 4))
+    said = hosted.explained(QueueFull(waiting=5, hint=" (" + "c0ffee" * 4 + ")"))
 
     assert "c0ffee" not in said.message + said.next
 

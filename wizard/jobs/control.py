@@ -36,9 +36,11 @@ def start(root: Path, request: Request) -> str:
     busy = [one for one in active if one.state in {JobState.WAITING, JobState.RUNNING}]
     mine = [one for one in busy if store.read_request(root / one.id).owner == request.owner]
     if mine:
-        raise QueueFull(waiting=len(busy), job=mine[0].id)
+        hint = f", or stop it with: wizard jobs {mine[0].id} --cancel"
+        raise QueueFull(waiting=len(busy), hint=hint)
     if len(busy) > WAITING_ALLOWED:
-        raise QueueFull(waiting=len(busy), job=busy[0].id)
+        # The others are not this owner's to see, and an id opens and cancels a job.
+        raise QueueFull(waiting=len(busy), hint="")
     job = store.create(root, request)
     _spawn(root / job)
     return job
