@@ -25,9 +25,10 @@ LOWER_CASE_SHARE = 0.3
 TRIES_PER_ROW = 200
 # The keys beside each key on a keyboard, for typing mistakes.
 NEIGHBOURS = {
-    "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj", "i": "uo",
-    "j": "hk", "k": "jl", "l": "k", "m": "n", "n": "bm", "o": "ip", "p": "o", "q": "wa", "r": "et",
-    "s": "ad", "t": "ry", "u": "yi", "v": "cb", "w": "qe", "x": "zc", "y": "tu", "z": "x",
+    "a": "sq", "b": "vn", "c": "xv", "d": "sf", "e": "wr", "f": "dg", "g": "fh", "h": "gj",
+    "i": "uo", "j": "hk", "k": "jl", "l": "k", "m": "n", "n": "bm", "o": "ip", "p": "o",
+    "q": "wa", "r": "et", "s": "ad", "t": "ry", "u": "yi", "v": "cb", "w": "qe", "x": "zc",
+    "y": "tu", "z": "x",
 }  # fmt: skip
 
 Book = Mapping[str, Any]
@@ -64,14 +65,20 @@ def intents(book: Book) -> tuple[str, ...]:
 
 
 def speak(
-    rng: random.Random, book: Book, intent: str, language: str, phrasing: str
+    rng: random.Random,
+    book: Book,
+    intent: str,
+    language: str,
+    phrasing: str,
+    wanted: Mapping[str, int] | None = None,
 ) -> Command:
-    """One command in clean writing; nothing about the intent is added around it."""
+    """One command in clean writing; slots in `wanted` get that value, the others a random one."""
+    given = wanted or {}
     text = rng.choice(book[intent][phrasing])
     text = CHOICE.sub(lambda found: rng.choice(found[1].split("|")), text)
     filling = []
     for slot in SLOT.findall(text):
-        index = rng.randrange(len(book["slots"][slot]))
+        index = given.get(slot, rng.randrange(len(book["slots"][slot])))
         text = text.replace(f"{{{slot}}}", book["slots"][slot][index], 1)
         filling.append((slot, index))
     return Command(

@@ -124,16 +124,36 @@ def test_an_impossible_contract_is_missed_and_says_so(home, tmp_path):
     assert (out / "MANIFEST.json").is_file()
 
 
-@pytest.mark.parametrize("sample", ["digits", "sentences"])
-def test_every_other_sample_reaches_a_verdict(home, tmp_path, sample):
-    """Images and embeddings go the whole way too."""
+def test_pictures_go_the_whole_way(home, tmp_path):
+    """The second sample, from pixels to a verdict."""
     done = wizard(
-        "run", f"sample:{sample}", "--latency-ms", "50", "--max-drop", "3",
+        "run", "sample:digits", "--latency-ms", "50", "--max-drop", "3",
         "--out", str(tmp_path / "out"), "--json", home=home,
     )  # fmt: skip
 
     assert done.returncode in {0, 4}, done.stderr[-2000:]
     assert json.loads(done.stdout)["verdict"]["clauses"]
+
+
+def test_a_folder_with_an_embedding_model_goes_the_whole_way(home, tmp_path):
+    """No labels, no data: judged by agreement with the original, and the verdict says so."""
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path / "embedder"
+    shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    shape |= {"intermediate_size": 128, "vocab_size": 6000, "max_position_embeddings": 64}
+    BertModel(BertConfig(**shape), add_pooling_layer=False).save_pretrained(folder)
+    sample = ROOT / "assets" / "samples" / "intents" / "model"
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(sample / name, folder / name)
+    done = wizard(
+        "run", str(folder), "--max-drop", "2", "--out", str(tmp_path / "out"), "--json", home=home
+    )
+    answer = json.loads(done.stdout)
+
+    assert done.returncode in {0, 4}, done.stderr[-2000:]
+    assert "agreement" in answer["verdict"]["clauses"][-1]["because"]
+    assert (tmp_path / "out" / "1_Pooling").exists() is False
 
 
 REFUSED = {

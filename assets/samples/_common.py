@@ -1,0 +1,82 @@
+"""What the makers share: fixed seeds, a vocabulary, an optimizer schedule, batches, tables.
+
+Covers: the text makers and the image maker. Does not cover: what a sample is about.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from torch import nn
+from transformers import PreTrainedTokenizerFast
+
+Row = TypeVar("Row")
+PADDING, UNKNOWN, FIRST, LAST, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+MAX_TOKENS = 64
+
+
+def fix_seeds(seed: int) -> None:
+    """One thread, deterministic algorithms, every generator seeded."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+
+
+def tokenizer_for(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """A WordPiece vocabulary learnt from the texts, with BERT's special tokens."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary, special_tokens=list(SPECIALS), show_progress=False
+    )
+    tokenizer.train_from_iterator(sorted(texts), trainer)
+    ids = [(token, tokenizer.token_to_id(token)) for token in (FIRST, LAST)]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token=UNKNOWN,
+        pad_token=PADDING,
+        cls_token=FIRST,
+        sep_token=LAST,
+        mask_token=MASK,
+        model_max_length=MAX_TOKENS,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )
+
+
+def one_cycle(
+    model: nn.Module, rate: float, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW with a short warm-up and a long decay over `steps`."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rate, total_steps=steps, pct_start=0.1
+    )
+    return optimizer, schedule
+
+
+def batches(rng: random.Random, rows: Sequence[Row], size: int) -> Iterator[list[Row]]:
+    """The rows in a new order, in full batches."""
+    order = list(rows)
+    rng.shuffle(order)
+    for start in range(0, len(order) - size + 1, size):
+        yield order[start : start + size]
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A CSV file in UTF-8 with Unix line ends."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)

@@ -1,0 +1,98 @@
+"""The bundled models: whole, ours, small enough for git, with disjoint rows."""
+
+import csv
+import json
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wizard import intake, library
+
+SAMPLES = library.assets_folder() / "samples"
+NAMES = sorted(library.samples())
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def rows(name, part):
+    with (SAMPLES / name / "data" / f"{part}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_there_is_a_sample_of_text_and_one_of_pictures():
+    """The first tour and the second."""
+    assert {"intents", "digits"} == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sample_has_its_maker_card_and_licence(name):
+    """Nothing fell from the sky."""
+    folder = SAMPLES / name
+    assert (folder / "make.py").is_file()
+    assert "license: apache-2.0" in (folder / "model" / "README.md").read_text("utf-8")
+    assert "breaks" in (folder / "card.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_weights_are_whole(name):
+    """safetensors only, headers and lengths right."""
+    model = SAMPLES / name / "model"
+    intake.check_weights(model)
+    assert [path.suffix for path in model.glob("*model*")] == [".safetensors"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_baseline_leaves_room_for_damage(name):
+    """An accuracy between 0.88 and 0.98."""
+    assert 0.88 <= library.samples()[name].baseline <= 0.98
+
+
+def test_intents_is_as_large_as_it_says():
+    """At least 12 intents, 3 languages, 1,500 test rows, 3 to 12 M parameters."""
+    test = rows("intents", "test")
+    config = json.loads((SAMPLES / "intents" / "model" / "config.json").read_text("utf-8"))
+    size = (SAMPLES / "intents" / "model" / "model.safetensors").stat().st_size / 4e6
+
+    assert len({row["label"] for row in test}) >= 12
+    assert len({row["language"] for row in test}) >= 3
+    assert {"language", "length"} <= set(test[0])
+    assert len(test) >= 1500
+    assert 3 <= size <= 12
+    assert {row["label"] for row in test} == set(config["id2label"].values())
+
+
+def test_intents_is_balanced():
+    """No intent has more than three times the rows of another."""
+    counts = Counter(row["label"] for row in rows("intents", "test")).values()
+
+    assert max(counts) <= 3 * min(counts)
+
+
+def test_no_text_is_in_calibration_and_test():
+    """Disjoint whatever the case of the letters."""
+    learnt = {row["text"].casefold() for row in rows("intents", "calibration")}
+    judged = {row["text"].casefold() for row in rows("intents", "test")}
+
+    assert not learnt & judged
+
+
+def test_no_picture_is_in_calibration_and_test():
+    """Neither the original row nor the pixels."""
+    parts = {}
+    for part in ("calibration", "test"):
+        images = np.load(SAMPLES / "digits" / "data" / f"{part}-images.npy", allow_pickle=False)
+        assert len(images) == len(rows("digits", part))
+        parts[part] = {image.tobytes() for image in images}
+
+    assert not parts["calibration"] & parts["test"]
+
+
+def test_the_samples_fit_into_git():
+    """All together at most 60 MB."""
+    listed = subprocess.run(
+        ["git", "ls-files", "assets/samples"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split()
+
+    assert sum((ROOT / name).stat().st_size for name in listed) <= 60e6
