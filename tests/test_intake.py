@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,26 @@ def test_arithmetic_grows_with_the_request(tmp_path):
     assert 2 * short <= long <= 4 * short
 
 
+def test_attention_is_counted_beside_the_layers(tmp_path):
+    """Exactly: every linear layer per token, the pooler and the answer once, two products."""
+    macs = intake.examine(a_folder(tmp_path, BERT), Workload(tokens=16)).macs
+    layers = 16 * 2 * (4 * 32 * 32 + 2 * 32 * 64) + 32 * 32 + 32 * 2
+
+    assert macs == layers + 2 * 2 * 16 * 16 * 32
+
+
+def test_shared_layers_are_counted_as_often_as_they_run(tmp_path):
+    """ALBERT stores one layer and runs it many times."""
+    config = {**BERT, "model_type": "albert", "architectures": ["AlbertForSequenceClassification"]}
+    few = intake.examine(a_folder(tmp_path, {**config, "embedding_size": 16}))
+    (tmp_path / "more").mkdir()
+    deep = {**config, "embedding_size": 16, "num_hidden_layers": 8}
+    many = intake.examine(a_folder(tmp_path / "more", deep))
+
+    assert many.parameters == few.parameters
+    assert many.macs > 3 * few.macs
+
+
 def test_a_second_look_needs_no_torch(tmp_path):
     """The card is kept; reading it back imports neither torch nor transformers."""
     ref = a_folder(tmp_path, BERT)
@@ -146,6 +167,29 @@ def test_an_unreadable_config_is_named(tmp_path, raw):
         intake.examine(ref)
 
 
+ODD = (None, "x", -1, 0, 3.5, [], {}, [None], {"a": 1}, True)
+
+
+@pytest.mark.parametrize("key", [*BERT, "num_channels", "dtype", "depths", "hidden_act"])
+def test_no_value_in_a_config_is_a_traceback(tmp_path, key):
+    """Whatever stands where a number or a name should stand is a card or one sentence."""
+    ref = a_folder(tmp_path, BERT)
+    for odd in ODD:
+        (Path(ref.name) / "config.json").write_text(json.dumps({**BERT, key: odd}))
+        with suppress(ConfigUnreadable, UnknownArchitecture):
+            intake.examine(ref)
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "preprocessor_config.json"])
+@pytest.mark.parametrize("raw", [b"{nope", b"[]"])
+def test_other_damaged_descriptions_are_named(tmp_path, name, raw):
+    """The sentence says which file."""
+    with pytest.raises(ConfigUnreadable) as caught:
+        intake.examine(a_folder(tmp_path, BERT, **{name: raw}))
+
+    assert name in library.explain(caught.value).message
+
+
 def test_a_config_that_wants_code_is_refused(tmp_path):
     """auto_map is never followed."""
     config = {**BERT, "auto_map": {"AutoModel": "modeling.Mine"}}
@@ -172,6 +216,56 @@ def test_another_task_is_not_here_and_says_what_is(tmp_path, architecture):
 
     assert profile.support.level is SupportLevel.NOT_HERE
     assert "text-classification" in profile.support.because
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"id2label": {"0": "score"}}, "number"),
+        ({"problem_type": "multi_label_classification"}, "several labels"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "gptq"),
+        (
+            {"model_type": "vit", "architectures": ["ViTModel"], "image_size": 32},
+            "fed with pictures",
+        ),
+    ],
+)
+def test_what_we_could_not_measure_honestly_is_not_here(tmp_path, changes, word):
+    """One output always agrees with itself; several labels have no best one; and so on."""
+    profile = intake.examine(a_folder(tmp_path, {**BERT, **changes}))
+
+    assert profile.support.level is SupportLevel.NOT_HERE
+    assert word in profile.support.because
+
+
+def test_labels_without_names_get_those_of_transformers(tmp_path):
+    """A config without id2label has two labels all the same."""
+    config = {key: value for key, value in BERT.items() if key != "id2label"}
+
+    assert intake.examine(a_folder(tmp_path, config)).labels == ("LABEL_0", "LABEL_1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "longest"), [("bert", 512, 64), ("roberta", 512, 62), ("roberta", 60, 60)]
+)
+def test_the_longest_input_is_what_positions_and_tokenizer_allow(tmp_path, kind, said, longest):
+    """RoBERTa never uses its first two positions."""
+    name = {"bert": "Bert", "roberta": "Roberta"}[kind]
+    config = {**BERT, "model_type": kind, "architectures": [f"{name}ForSequenceClassification"]}
+    tokenizer = json.dumps({"model_max_length": said}).encode()
+    ref = a_folder(tmp_path, config, **{"tokenizer_config.json": tokenizer})
+
+    assert intake.examine(ref).max_tokens == longest
+
+
+def test_only_weights_at_the_top_are_counted(tmp_path):
+    """A trainer's checkpoint folders are not part of the model."""
+    ref = a_folder(tmp_path, BERT, **{"model.safetensors": b"x" * 100})
+    inner = Path(ref.name) / "checkpoint-5"
+    inner.mkdir()
+    (inner / "model.safetensors").write_bytes(b"x" * 100)
+
+    assert intake.examine(ref).weights_bytes == 100
 
 
 def test_our_task_names_are_those_of_optimum():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,22 @@ TASK_OF_ENDING = {
     "ForDepthEstimation": "depth-estimation",
     "Model": "feature-extraction",
 }
+# What config.json must hold where it says anything at all; transformers checks the rest.
+KINDS = {
+    "architectures": list,
+    "id2label": dict,
+    "num_channels": int,
+    "num_labels": int,
+    "quantization_config": dict,
+}
+# Their positions begin after the padding index, so some of them are never used.
+POSITIONS_RESERVED = {
+    **dict.fromkeys(("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"), 2),
+    **dict.fromkeys(("roberta-prelayernorm", "data2vec-text", "longformer", "ibert", "luke"), 2),
+}
 DEFAULT_TOKENS = 128
 # Raise it when a card says more or counts differently; older cards are then made anew.
-CARD_LAYOUT = 1
+CARD_LAYOUT = 2
 DEFAULT_IMAGE_SIDE = 224
 
 
@@ -88,18 +102,36 @@ def cached(ref: ModelRef, workload: Workload | None, cache: Path) -> ModelProfil
 
 
 def _config(ref: ModelRef, folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    if not path.is_file():
+    config = _json(ref, folder / "config.json")
+    if config is None:
         raise ConfigUnreadable(model=str(ref), because="there is none")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigUnreadable(model=str(ref), because="it is not JSON") from error
-    if not isinstance(config, dict) or "model_type" not in config:
+    if not isinstance(config.get("model_type"), str):
         raise ConfigUnreadable(model=str(ref), because="it names no model_type")
     if "auto_map" in config:
         raise RemoteCode(model=str(ref))
+    for key, kind in KINDS.items():
+        if config.get(key) is not None and not isinstance(config[key], kind):
+            because = f"its {key} cannot be {str(config[key])[:40]}"
+            raise ConfigUnreadable(model=str(ref), because=because)
+    if any(not isinstance(one, str) for one in config.get("architectures") or ()):
+        raise ConfigUnreadable(model=str(ref), because="its architectures are no names")
+    if any(not str(key).isdecimal() for key in config.get("id2label") or {}):
+        raise ConfigUnreadable(model=str(ref), because="its id2label counts with words")
     return config
+
+
+def _json(ref: ModelRef, path: Path) -> dict[str, Any] | None:
+    """A JSON object; None when there is no such file. Raises ConfigUnreadable."""
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        because = f"{path.name} is not JSON"
+        raise ConfigUnreadable(model=str(ref), because=because) from error
+    if not isinstance(found, dict):
+        raise ConfigUnreadable(model=str(ref), because=f"{path.name} is no JSON object")
+    return found
 
 
 def _key(
@@ -145,12 +177,17 @@ def _profile(
     family = _family(config)
     support = _support(config, task_name, family)
     task = Task(task_name) if task_name in set(Task) else None
-    image_side = _image_side(config, found.folder)
-    max_tokens = _max_tokens(config, found.folder)
+    image_side = _image_side(config, _json(ref, found.folder / "preprocessor_config.json"))
+    max_tokens = _max_tokens(config, _json(ref, found.folder / "tokenizer_config.json"))
     work = _workload(ref, task, workload, max_tokens, image_side)
-    counted = count(config, task, work) if support.level is not SupportLevel.NOT_HERE else Count()
+    counted = Count()
+    if support.level is not SupportLevel.NOT_HERE:
+        counted = count(config, task, work, str(ref))
+        support = _fed_as_expected(support, task, counted.fed_with)
     header = _readme_header(found.folder)
-    weights = sum(size for name, size in found.files.items() if name.endswith(".safetensors"))
+    weights = sum(
+        size for name, size in found.files.items() if re.fullmatch(r"[^/]+\.safetensors", name)
+    )
     return ModelProfile(
         ref=ref,
         title=_title(ref),
@@ -172,8 +209,8 @@ def _profile(
         base_model=_text(header.get("base_model")),
         labels=_labels(config) if task is not Task.FEATURE_EXTRACTION else (),
         max_tokens=max_tokens,
-        image_size=image_side if task is Task.IMAGE_CLASSIFICATION else None,
-        channels=int(config.get("num_channels", 3)),
+        image_size=work.image_size,
+        channels=_whole(config.get("num_channels")) or 3,
         hidden_size=_whole(config.get("hidden_size")),
         layers=_layers(config),
         vocabulary=_whole(config.get("vocab_size")),
@@ -203,6 +240,9 @@ def _support(config: dict[str, Any], task: str | None, family: Family | None) ->
         said = task or "something its config does not name"
         because = f"It is a model for {said}; today we do {ours}."
         return Support(level=SupportLevel.NOT_HERE, because=because, nearest=_nearest(family))
+    unfit = _unfit(config, task)
+    if unfit:
+        return Support(level=SupportLevel.NOT_HERE, because=unfit)
     if family is None:
         because = f"No model of the kind '{config['model_type']}' was tried yet."
         return Support(level=SupportLevel.SHOULD_WORK, because=because)
@@ -212,6 +252,32 @@ def _support(config: dict[str, Any], task: str | None, family: Family | None) ->
         because = f"The family was tested with {', '.join(family.tested)}."
         return Support(level=SupportLevel.TESTED, because=because)
     return Support(level=SupportLevel.SHOULD_WORK, because="Its export was tried, no more.")
+
+
+def _unfit(config: dict[str, Any], task: str | None) -> str:
+    """Why a model of a known task still cannot be measured honestly, or nothing."""
+    if config.get("quantization_config"):
+        said = config["quantization_config"].get("quant_method", "by another tool")
+        return f"Its weights are compressed already ({said}); start from the original model."
+    if task == Task.FEATURE_EXTRACTION.value:
+        return ""
+    if config.get("problem_type") == "multi_label_classification":
+        return "It gives several labels at once; today we do models that choose one."
+    if len(_labels(config)) < 2:
+        return "It gives a number, not a choice among labels; today we do models that choose one."
+    return ""
+
+
+def _fed_as_expected(support: Support, task: Task | None, fed_with: str) -> Support:
+    """Vectors are made of texts today, whatever else a bare model could be fed with."""
+    expected = "pixel_values" if task is Task.IMAGE_CLASSIFICATION else "input_ids"
+    if fed_with == expected:
+        return support
+    fed = {"pixel_values": "pictures", "input_ids": "texts"}.get(fed_with, fed_with)
+    ours = "pictures" if task is Task.IMAGE_CLASSIFICATION else "texts"
+    asked = task.value if task else "this"
+    because = f"It is fed with {fed}; today we do {asked} for {ours}."
+    return Support(level=SupportLevel.NOT_HERE, because=because)
 
 
 def _nearest(family: Family | None) -> str | None:
@@ -226,7 +292,9 @@ def _workload(
     image_side: int | None,
 ) -> Workload:
     if task is Task.IMAGE_CLASSIFICATION:
-        return Workload(batch=asked.batch if asked else 1, image_size=image_side)
+        return Workload(
+            batch=asked.batch if asked else 1, image_size=image_side or DEFAULT_IMAGE_SIDE
+        )
     tokens = asked.tokens if asked and asked.tokens else None
     if tokens is None and ref.source is Source.SAMPLE:
         tokens = library.samples()[ref.name].workload.tokens
@@ -234,36 +302,34 @@ def _workload(
     return Workload(batch=asked.batch if asked else 1, tokens=tokens)
 
 
-def _max_tokens(config: dict[str, Any], folder: Path) -> int | None:
-    positions = config.get("max_position_embeddings")
-    limits = [positions] if isinstance(positions, int) else []
-    path = folder / "tokenizer_config.json"
-    if path.is_file():
-        said = json.loads(path.read_text(encoding="utf-8")).get("model_max_length")
-        if isinstance(said, int) and said < 1_000_000:
-            limits.append(said)
-    if not limits:
-        return None
-    # RoBERTa's positions begin after the padding index, so two of them are never used.
-    reserved = 2 if config.get("model_type") in {"roberta", "xlm-roberta", "camembert"} else 0
-    return min(limits) - (reserved if len(limits) == 1 else 0)
+def _max_tokens(config: dict[str, Any], tokenizer: dict[str, Any] | None) -> int | None:
+    """The longest input: what the positions hold and what the tokenizer was told."""
+    limits = []
+    positions = _whole(config.get("max_position_embeddings"))
+    if positions:
+        limits.append(positions - POSITIONS_RESERVED.get(config["model_type"], 0))
+    said = _whole((tokenizer or {}).get("model_max_length"))
+    if said and said < 1_000_000:
+        limits.append(said)
+    return min(limits, default=None)
 
 
-def _image_side(config: dict[str, Any], folder: Path) -> int | None:
-    path = folder / "preprocessor_config.json"
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _image_side(config: dict[str, Any], processor: dict[str, Any] | None) -> int | None:
+    settings = processor or {}
     for holder in ("crop_size", "size") if settings.get("do_center_crop") else ("size",):
         size = settings.get(holder)
         if isinstance(size, int):
             return size
         if isinstance(size, dict):
-            return int(size.get("height") or size.get("shortest_edge") or DEFAULT_IMAGE_SIDE)
-    side = config.get("image_size")
-    return side if isinstance(side, int) else None
+            return _whole(size.get("height") or size.get("shortest_edge")) or DEFAULT_IMAGE_SIDE
+    return _whole(config.get("image_size"))
 
 
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:
-    names = config.get("id2label") or {}
+    """The labels by position; transformers' own names where the config gives none."""
+    names = config.get("id2label")
+    if not names:
+        return tuple(f"LABEL_{index}" for index in range(config.get("num_labels") or 2))
     return tuple(str(names[key]) for key in sorted(names, key=int))
 
 

@@ -1,22 +1,37 @@
 """Counts a model's parameters and multiply-adds on torch's meta device, where weights cost nothing.
 
-Covers: parameters by the kind of layer that holds them, multiply-adds of one request (layers by
-hooks, attention's own products by PyTorch's flop counter), depthwise convolutions.
+Covers: parameters by the kind of layer that holds them, multiply-adds of one request (layers
+and attention's own products by PyTorch's flop counter), depthwise convolutions.
 Does not cover: reading weights; none are read.
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from wizard.errors import UnknownArchitecture
+from wizard.errors import ConfigUnreadable, UnknownArchitecture
 from wizard.nouns import Task, Workload
+
+# What a constructor may raise on numbers that fit no model: a width of 0, a text for a number.
+NO_SUCH_MODEL = (
+    ValueError,
+    TypeError,
+    RuntimeError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """Parameters by kind; `depthwise` is the part of `conv` in depthwise convolutions."""
+    """Parameters by kind; `depthwise` is the part of `conv` in depthwise convolutions.
+
+    `fed_with` is the model's first input: "input_ids" for texts, "pixel_values" for pictures.
+    """
 
     embedding: int = 0
     linear: int = 0
@@ -24,49 +39,68 @@ class Count:
     other: int = 0
     depthwise: int = 0
     macs: int = 0
+    fed_with: str = ""
 
     @property
     def total(self) -> int:
         return self.embedding + self.linear + self.conv + self.other
 
 
-def count(config: dict[str, Any], task: Task | None, workload: Workload) -> Count:
-    """Build the architecture without weights and count. Raises UnknownArchitecture."""
+def count(config: dict[str, Any], task: Task | None, workload: Workload, name: str) -> Count:
+    """Build the architecture of the model called `name` without weights and count.
+
+    Raises UnknownArchitecture, or ConfigUnreadable when the config's numbers fit no model.
+    """
     import torch
 
-    model = _on_meta(config, task)
+    model = _on_meta(config, task, name)
     kinds = {"embedding": 0, "linear": 0, "conv": 0, "other": 0}
     depthwise = 0
     seen: set[int] = set()
     for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
+        for called, parameter in module.named_parameters(recurse=False):
             if id(parameter) in seen:
                 continue
             seen.add(id(parameter))
-            kind = _kind(module) if name == "weight" else "other"
+            kind = _kind(module) if called == "weight" else "other"
             kinds[kind] += parameter.numel()
             if kind == "conv" and getattr(module, "groups", 1) == module.in_channels > 1:
                 depthwise += parameter.numel()
     with torch.no_grad():
-        macs = _macs(model, task, workload)
-    return Count(**kinds, depthwise=depthwise, macs=macs)
+        macs = _macs(model, workload)
+    return Count(**kinds, depthwise=depthwise, macs=macs, fed_with=model.main_input_name)
 
 
-def _on_meta(config: dict[str, Any], task: Task | None) -> Any:
+def _on_meta(config: dict[str, Any], task: Task | None, name: str) -> Any:
     import torch
     import transformers
+    from huggingface_hub.errors import StrictDataclassError
 
     named = dict(config)
     kind = named.pop("model_type")
     if kind not in transformers.CONFIG_MAPPING:
         raise UnknownArchitecture(architecture=kind, because=_age(config))
-    built = transformers.CONFIG_MAPPING[kind].from_dict(named)
     try:
-        with torch.device("meta"):
-            return loader_for(task).from_config(built).eval()
-    except (ValueError, TypeError, RuntimeError) as error:
-        because = str(error).split("\n", 1)[0][:160]
-        raise UnknownArchitecture(architecture=kind, because=because) from error
+        built = transformers.CONFIG_MAPPING[kind].from_dict(named)
+        with torch.device("meta"), warnings.catch_warnings():
+            # Said of an empty layer, which stays empty; nothing is initialized on meta anyway.
+            warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+            return loader_for(task).from_config(built, trust_remote_code=False).eval()
+    except (*NO_SUCH_MODEL, StrictDataclassError) as error:
+        if "Unrecognized configuration class" in str(error):
+            raise UnknownArchitecture(architecture=kind, because=_no_head(task)) from error
+        because = f"no {kind} model can be built from it ({_reason(error)})"
+        raise ConfigUnreadable(model=name, because=because) from error
+
+
+def _no_head(task: Task | None) -> str:
+    return f"transformers has no model of this kind for {task.value if task else 'any task'}."
+
+
+def _reason(error: Exception) -> str:
+    """The last line says what; the first may only say where."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:160].removesuffix(".")
 
 
 def loader_for(task: Task | None) -> Any:
@@ -105,36 +139,37 @@ def _kind(module: Any) -> str:
     return "other"
 
 
-def _macs(model: Any, task: Task | None, workload: Workload) -> int:
-    """Half the floating-point operations that PyTorch's counter sees in one meta forward."""
+def _macs(model: Any, workload: Workload) -> int:
+    """Half the floating-point operations that PyTorch's counter sees in one meta forward.
+
+    Without an attention mask: transformers looks whether a mask hides anything, and on meta
+    there is nothing to look at.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     batch = workload.batch
-    with torch.device("meta"):
-        if task is Task.IMAGE_CLASSIFICATION:
-            side = workload.image_size or 224
-            channels = getattr(model.config, "num_channels", 3)
-            inputs = {"pixel_values": torch.empty(batch, channels, side, side)}
-        else:
-            shape = (batch, workload.tokens or 128)
-            inputs = {
-                "input_ids": torch.empty(shape, dtype=torch.long),
-                "attention_mask": torch.ones(shape, dtype=torch.long),
-            }
     try:
-        with FlopCounterMode(display=False) as counter:
-            model(**inputs)
-    except (RuntimeError, ValueError, TypeError, NotImplementedError):
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            if model.main_input_name == "pixel_values":
+                side = workload.image_size or 224
+                channels = getattr(model.config, "num_channels", 3)
+                model(pixel_values=torch.empty(batch, channels, side, side))
+            else:
+                model(input_ids=torch.empty(batch, workload.tokens or 128, dtype=torch.long))
+    except (*NO_SUCH_MODEL, NotImplementedError):
         return _closed_form(model, workload)
     return int(counter.get_total_flops()) // 2
 
 
 def _closed_form(model: Any, workload: Workload) -> int:
-    """Weights times positions: what is left when an architecture will not run on meta."""
+    """Weights times positions, and attention's two products: for what will not run on meta."""
     import torch
 
     weights = sum(
         module.weight.numel() for module in model.modules() if isinstance(module, torch.nn.Linear)
     )
-    return int(weights) * workload.batch * (workload.tokens or 1)
+    tokens = workload.tokens or 1
+    layers = getattr(model.config, "num_hidden_layers", None) or 0
+    width = getattr(model.config, "hidden_size", None) or 0
+    return workload.batch * (int(weights) * tokens + 2 * layers * tokens * tokens * width)
