@@ -30,14 +30,20 @@ def fix_seeds(seed: int) -> None:
 
 
 def tokenizer_for(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A WordPiece vocabulary learnt from the texts, with BERT's special tokens."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    """A WordPiece vocabulary learnt from the texts, with BERT's special tokens.
+
+    The trainer numbers letters inside words in the order of a hash map and breaks ties by number,
+    so the same texts give other words each time (tokenizers 0.23); we number those letters first.
+    """
+    ordered = sorted(texts)
+    inside = sorted({f"##{letter}" for text in ordered for letter in text.lower()})
+    learner = _word_pieces(models.WordPiece(unk_token=UNKNOWN))
     trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=list(SPECIALS), show_progress=False
+        vocab_size=vocabulary, special_tokens=[*SPECIALS, *inside], show_progress=False
     )
-    tokenizer.train_from_iterator(sorted(texts), trainer)
+    learner.train_from_iterator(ordered, trainer)
+    tokenizer = _word_pieces(models.WordPiece(learner.get_vocab(), unk_token=UNKNOWN))
+    tokenizer.add_special_tokens(list(SPECIALS))
     ids = [(token, tokenizer.token_to_id(token)) for token in (FIRST, LAST)]
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
@@ -52,6 +58,14 @@ def tokenizer_for(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerF
         model_max_length=MAX_TOKENS,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
+
+
+def _word_pieces(model: models.WordPiece) -> Tokenizer:
+    """A tokenizer that prepares text as BERT does: lower case, split at spaces and punctuation."""
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
 
 
 def one_cycle(

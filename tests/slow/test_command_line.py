@@ -124,10 +124,11 @@ def test_an_impossible_contract_is_missed_and_says_so(home, tmp_path):
     assert (out / "MANIFEST.json").is_file()
 
 
-def test_pictures_go_the_whole_way(home, tmp_path):
-    """The second sample, from pixels to a verdict."""
+@pytest.mark.parametrize("sample", ["digits", "sentences"])
+def test_every_other_sample_reaches_a_verdict(home, tmp_path, sample):
+    """Pictures and vectors go the whole way too."""
     done = wizard(
-        "run", "sample:digits", "--latency-ms", "50", "--max-drop", "3",
+        "run", f"sample:{sample}", "--latency-ms", "50", "--max-drop", "3",
         "--out", str(tmp_path / "out"), "--json", home=home,
     )  # fmt: skip
 

@@ -26,10 +26,10 @@ SEED = 11
 SIDE = 32
 TEST_ROWS, CALIBRATION_ROWS, TRAIN_ROWS = 700, 200, 220
 EPOCHS, BATCH, RATE = 8, 32, 2e-3
-# Real networks without equalized channels (MobileNet is the known case: Nagel et al. 2019) have
-# channels of very different size. We give ours the same: batch-norm scales up, the next
-# convolution down. ReLU passes positive factors on, so the function stays the same.
-CHANNEL_SPREAD = 96.0
+# Weights that read a channel which is always zero cost nothing in float32 and learn nothing, so
+# they can have any size; one large one spoils the scale of a whole tensor (the per-tensor problem
+# of Nagel et al. 2019). Short training leaves none, so we make one in each block.
+STRAY = 70.0
 MEAN, STD = 0.3, 0.35
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -79,18 +79,17 @@ def train(model: nn.Module, images: np.ndarray, labels: np.ndarray) -> None:
 
 
 @torch.no_grad()
-def spread_channels(model: ResNetForImageClassification) -> None:
-    """Scale channels inside each block by 1..CHANNEL_SPREAD; the function stays the same."""
-    generator = torch.Generator().manual_seed(SEED)
+def leave_stray_weights(model: ResNetForImageClassification) -> None:
+    """In each block, switch off the weakest inner channel and let one large weight read it."""
     for stage in model.resnet.encoder.stages:
         for block in stage.layers:
             first, second = block.layer[0], block.layer[1]
-            factor = CHANNEL_SPREAD ** torch.rand(
-                first.convolution.out_channels, generator=generator
-            )
-            first.normalization.weight.mul_(factor)
-            first.normalization.bias.mul_(factor)
-            second.convolution.weight.div_(factor[None, :, None, None])
+            off = int(first.normalization.weight.abs().argmin())
+            first.normalization.weight[off] = 0
+            first.normalization.bias[off] = 0
+            reader = int(second.normalization.weight.abs().argmin())
+            weights = second.convolution.weight
+            weights[reader, off] = STRAY * weights.abs().max()
 
 
 @torch.no_grad()
@@ -116,6 +115,7 @@ def main() -> None:
     """Make everything and print the baseline."""
     began = time.time()
     torch.manual_seed(SEED)
+    torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     images, labels = pictures()
     training, calibration, test = split(len(images))
@@ -133,10 +133,10 @@ def main() -> None:
     )
     train(model, images[training], labels[training])
     before = accuracy(model, images[test], labels[test])
-    spread_channels(model)
+    leave_stray_weights(model)
     print(json.dumps({
         "parameters": sum(p.numel() for p in model.parameters()),
-        "accuracy_before_spreading": before,
+        "accuracy_before_stray_weights": before,
         "accuracy": accuracy(model, images[test], labels[test]),
         "seconds": round(time.time() - began),
     }))  # fmt: skip
