@@ -235,7 +235,7 @@ def test_the_bootstrap_finds_a_planted_loss_of_rank():
     target = rng.normal(size=800)
     before = target + 0.3 * rng.normal(size=800)
     after = target + 0.9 * rng.normal(size=800)
-    drop = drop_by_bootstrap(rank_loss(before, after, target), 800, seed=1, resamples=2000)
+    drop = drop_by_bootstrap(rank_loss(before, after, target), seed=1, resamples=2000)
 
     assert drop.low > 0
     assert drop.low < drop.value < drop.high
@@ -244,6 +244,6 @@ def test_the_bootstrap_finds_a_planted_loss_of_rank():
 def test_the_bootstrap_is_the_same_every_time():
     """Seeded: the same rows give the same bounds."""
     loss = mean_loss([0.99, 0.98, 0.97, 1.0] * 50)
-    first, second = (drop_by_bootstrap(loss, 200, seed=5, resamples=500) for _ in range(2))
+    first, second = (drop_by_bootstrap(loss, seed=5, resamples=500) for _ in range(2))
 
     assert first == second

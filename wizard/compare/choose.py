@@ -19,6 +19,7 @@ from wizard.nouns import (
     Verdict,
 )
 
+SIZE_WORTH_TELLING = 0.02
 NO_CANDIDATE = "No candidate could be measured, so there is nothing to choose."
 
 
@@ -45,8 +46,22 @@ def compare(
         verdicts=judged,
         chosen=best.candidate_id if kept else None,
         nearest=None if kept else best.candidate_id,
-        headline=headline(plan, original, after, best),
+        headline=_gained_nothing(plan, original, [measurements[one.candidate_id] for one in kept])
+        + headline(plan, original, after, best),
     )
+
+
+def _gained_nothing(plan: Plan, original: Measurement, kept: list[Measurement]) -> str:
+    """What to say first when all that keep the contract are neither smaller nor faster."""
+    if not kept or any(_gains(plan, original, after) for after in kept):
+        return ""
+    return "Nothing tried improves on the original: "
+
+
+def _gains(plan: Plan, original: Measurement, after: Measurement) -> bool:
+    smaller = after.size.value < (1 - SIZE_WORTH_TELLING) * original.size.value
+    lower_bits = not plan.device.measured_here and after.audit.low_bit_mac_share > 0
+    return smaller or lower_bits or ratio(original, after).faster
 
 
 def _rank(plan: Plan, after: Measurement, judged: CandidateVerdict) -> float:
@@ -81,7 +96,7 @@ def headline(
 ) -> str:
     """One sentence a third person understands."""
     saved = 1 - after.size.value / original.size.value
-    smaller = f"{saved:.0%} smaller" if saved > 0.02 else "no smaller"
+    smaller = f"{saved:.0%} smaller" if saved > SIZE_WORTH_TELLING else "no smaller"
     quality = _quality(after)
     if plan.device.measured_here:
         speed = f"{after.latency.p50.value:.2g} ms on this machine, "

@@ -1,7 +1,8 @@
 """What a file says of itself: bits per weight, share of the arithmetic that is low-bit, duplicates.
 
-Covers: MatMulInteger, QDQ, MatMulNBits, GatherBlockQuantized, fp16 and fp32 weights, tables split
-into rows and scales; the label shown to users is made here, from the file, never from a request.
+Covers: integer operators (MatMulInteger, QLinearConv and their kin), QDQ, MatMulNBits,
+GatherBlockQuantized, fp16 and fp32 weights, tables split into rows and scales; the label shown to
+users is made here, from the file, never from a request.
 Does not cover: running the model (worker.py does, with optimization off and on).
 """
 
@@ -20,7 +21,23 @@ if TYPE_CHECKING:
 
 BITS_OF_TYPE = {1: 32, 10: 16, 16: 16, 2: 8, 3: 8, 21: 4, 22: 4, 11: 64, 25: 2, 26: 2}
 SMALL = 512
-PRODUCTS = {"MatMul", "Gemm", "Conv", "MatMulInteger", "MatMulNBits", "ConvInteger"}
+EXTERNAL = 1  # onnx.TensorProto.EXTERNAL
+SHARE_WORTH_TELLING = 0.05
+# Operators that multiply 8-bit activations by their weight, which is input 1 unless told below.
+INTEGER = {
+    "MatMulInteger",
+    "ConvInteger",
+    "QLinearMatMul",
+    "QLinearConv",
+    "QGemm",
+    "DynamicQuantizeMatMul",
+    "MatMulIntegerToFloat",
+    "QAttention",
+}
+PRODUCTS = INTEGER | {"MatMul", "FusedMatMul", "Gemm", "Conv", "FusedConv", "Attention"}
+CONVOLUTIONS = {"Conv", "FusedConv", "ConvInteger", "QLinearConv"}
+WEIGHT_INPUT = {"Gather": 0, "QLinearMatMul": 3, "QLinearConv": 3, "QGemm": 3}
+LARGE_BYTES = 100_000
 THROUGH = {"DequantizeLinear", "Cast", "Transpose", "Reshape", "Identity", "Mul"}
 
 
@@ -44,7 +61,7 @@ def audit(path: Path) -> Audit:
     counted = Counter(node.op_type for node in model.graph.node)
     complete, findings = _external(model, path.parent)
     duplicated = _duplicated(model, path) if complete else 0
-    if duplicated > 0.02 * path.stat().st_size and duplicated > 100_000:
+    if duplicated > 0.02 * path.stat().st_size and duplicated > LARGE_BYTES:
         findings.append(f"{duplicated / 1e6:.1f} MB of weights are stored twice.")
     products = [w for w in weights if w.operator != "Gather"]
     low = [w for w in weights if w.bits < 16]
@@ -55,7 +72,7 @@ def audit(path: Path) -> Audit:
     weight_bits = _main_bits(products or weights)
     activation_bits = _activation_bits(products)
     return Audit(
-        label=_label(weight_bits, activation_bits, low_work),
+        label=_label(weight_bits, activation_bits, low_work, share),
         bits=_mean_bits(weights),
         weight_bits=weight_bits,
         activation_bits=activation_bits,
@@ -74,6 +91,8 @@ def audit(path: Path) -> Audit:
 
 def _weights(model: onnx.ModelProto) -> list[_Weight]:
     stored = {one.name: one for one in model.graph.initializer}
+    constants = [node for node in model.graph.node if node.op_type == "Constant"]
+    stored |= {n.output[0]: a.t for n in constants for a in n.attribute if a.name == "value"}
     makers = {out: node for node in model.graph.node for out in node.output}
     positions = _positions(model)
     found = []
@@ -105,7 +124,7 @@ def _weight_of(
         return attributes["K"] * attributes["N"], float(attributes.get("bits", 4))
     if node.op_type == "GatherBlockQuantized":
         return _packed(stored[node.input[0]], attributes.get("bits", 4))
-    place = 0 if node.op_type == "Gather" else 1
+    place = WEIGHT_INPUT.get(node.op_type, 1)
     if node.op_type not in PRODUCTS | {"Gather"} or len(node.input) <= place:
         return None
     tensor = _behind(node.input[place], stored, makers)
@@ -140,7 +159,7 @@ def _elements(tensor: Any) -> int:
 
 def _activation(node: onnx.NodeProto, makers: dict[str, Any]) -> int:
     """Bits of what the weight is multiplied with: 8 behind a quantizer, else floating point."""
-    if node.op_type in {"MatMulInteger", "ConvInteger"}:
+    if node.op_type in INTEGER:
         return 8
     maker = makers.get(node.input[0])
     return 8 if maker is not None and maker.op_type == "DequantizeLinear" else 32
@@ -150,7 +169,7 @@ def _positions(model: onnx.ModelProto) -> dict[str, int]:
     """Output positions of each Conv, where shape inference knows them."""
     import onnx
 
-    if not any(node.op_type == "Conv" for node in model.graph.node):
+    if not any(node.op_type in CONVOLUTIONS for node in model.graph.node):
         return {}
     inferred = onnx.shape_inference.infer_shapes(model)
     found = {}
@@ -165,7 +184,7 @@ def _external(model: onnx.ModelProto, folder: Path) -> tuple[bool, list[str]]:
     """Whether every external file lies in the folder and is long enough."""
     findings = []
     for tensor in model.graph.initializer:
-        if tensor.data_location != 1:
+        if tensor.data_location != EXTERNAL:
             continue
         facts = {entry.key: entry.value for entry in tensor.external_data}
         place = folder / facts.get("location", "")
@@ -178,18 +197,48 @@ def _external(model: onnx.ModelProto, folder: Path) -> tuple[bool, list[str]]:
 
 
 def _duplicated(model: onnx.ModelProto, path: Path) -> int:
-    """Bytes of weights whose content is stored more than once."""
-    seen: set[tuple[bytes, int, tuple[int, ...]]] = set()
+    """Bytes of weights whose content is stored more than once, as they are or transposed."""
+    seen: set[tuple[str, int, tuple[int, ...]]] = set()
+    stored = [(one, tuple(one.dims)) for one in model.graph.initializer]
+    shapes = Counter(shape for _, shape in stored if len(shape) == 2)
     twice = 0
-    for tensor in model.graph.initializer:
-        if len(tensor.raw_data) < 4 * SMALL:
+    for tensor, shape in stored:
+        content = _content(tensor, path.parent)
+        if len(content) < 4 * SMALL:
             continue
-        digest = hashlib.sha256(tensor.raw_data).digest()
-        key = (digest, tensor.data_type, tuple(tensor.dims))
-        if key in seen:
-            twice += len(tensor.raw_data)
-        seen.add(key)
+        keys = {(_digest(content), tensor.data_type, shape)}
+        turned = shape[::-1]
+        if len(shape) == 2 and shape != turned and shapes[turned] and len(content) > LARGE_BYTES:
+            keys.add((_digest(_transposed(content, shape)), tensor.data_type, turned))
+        if keys & seen:
+            twice += len(content)
+        seen |= keys
     return twice
+
+
+def _content(tensor: Any, folder: Path) -> bytes:
+    """A tensor's bytes, from the file itself or from beside it."""
+    if tensor.data_location != EXTERNAL:
+        return bytes(tensor.raw_data)
+    facts = {entry.key: entry.value for entry in tensor.external_data}
+    place: Path = folder / facts["location"]
+    with place.open("rb") as file:
+        file.seek(int(facts.get("offset", 0)))
+        return file.read(int(facts["length"]) if "length" in facts else -1)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _transposed(content: bytes, shape: tuple[int, ...]) -> bytes:
+    """The bytes of a matrix stored column by column; packed (sub-byte) ones stay as they are."""
+    import numpy as np
+
+    size, rest = divmod(len(content), shape[0] * shape[1])
+    if rest or not size:
+        return content
+    return bytes(np.frombuffer(content, f"V{size}").reshape(shape).T.tobytes())
 
 
 def _mean_bits(weights: list[_Weight]) -> dict[str, float]:
@@ -214,7 +263,9 @@ def _activation_bits(weights: list[_Weight]) -> int:
     return 8 if eight > 0.5 * work else 32
 
 
-def _label(weight_bits: int, activation_bits: int, low_work: float) -> str:
+def _label(weight_bits: int, activation_bits: int, low_work: float, share: float) -> str:
+    if weight_bits >= 32 and share >= SHARE_WORTH_TELLING:
+        return f"32-bit weights, {share:.0%} of them in fewer bits"
     if weight_bits >= 32:
         return "32-bit weights, not compressed"
     if weight_bits >= 16:

@@ -31,6 +31,7 @@ class Process:
         worker = Path(__file__).with_name("worker.py")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment["OMP_NUM_THREADS"] = str(threads)
+        self.threads = threads
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         # -P keeps this folder's names (memory, speed) off the child's path.
         self._process = subprocess.Popen(

@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 
 ROWS_PER_QUESTION = 200
 RESAMPLES = 2000
-# A class that the original gives to a share p of the rows is suspicious above this share.
-CLASS_SHARE_FACTOR, CLASS_SHARE_LEAST = 3.0, 0.5
+# A class is suspicious when it has half of the answers or more, a fifth more than the original
+# gave it, and either three times its share or a third of what the other classes had.
+CLASS_FACTOR, CLASS_LEAST, CLASS_MORE = 3.0, 0.5, 0.2
+ROWS_TO_SUSPECT = 20
+# With one class left: rows that the original gave to other classes.
+OTHERS_AT_LEAST = 10
+# Answers that vary less than this share of the original's do not depend on the input any more.
+VARIES_AT_LEAST = 1e-3
 CONE_COSINE = 0.95
 SATURATED, SATURATED_SHARE = 0.9999, 0.98
 
@@ -133,26 +139,39 @@ def _unit(raw: Array) -> Array:
 def _collapsed_classes(
     raw: Array, predicted: Array, sure: Array, original: Array | None
 ) -> tuple[str, ...]:
-    import numpy as np
-
     found = _not_finite(raw)
-    if original is None or len(predicted) < 20:
+    if found or original is None or len(predicted) < ROWS_TO_SUSPECT:
         return tuple(found)
-    if len(raw) > 1 and np.ptp(raw, axis=0).max() < 1e-6:
-        found.append("It gives the same answer to every row.")
-    counts = np.bincount(predicted, minlength=raw.shape[1]) / len(predicted)
-    base = np.bincount(_top(original), minlength=raw.shape[1]) / len(predicted)
-    worst = int((counts - base).argmax())
-    limit = max(CLASS_SHARE_LEAST, CLASS_SHARE_FACTOR * base[worst])
-    if counts[worst] > limit and counts[worst] > base[worst] + 0.2:
-        found.append(
-            f"It gives one answer to {counts[worst]:.0%} of the rows; "
-            f"the original gave it to {base[worst]:.0%}."
-        )
+    found += _constant(raw, original)
+    found += _crowded_class(predicted, _top(original))
     before = probabilities(original).max(axis=1)
     if (sure > SATURATED).mean() > SATURATED_SHARE > (before > SATURATED).mean() + 0.2:
         found.append("It is all but certain of every answer, right or wrong.")
     return tuple(found)
+
+
+def _constant(raw: Array, original: Array) -> list[str]:
+    import numpy as np
+
+    varies, did = np.ptp(raw, axis=0).max(), np.ptp(original, axis=0).max()
+    if did > 0 and varies < VARIES_AT_LEAST * did:
+        return ["It gives the same answer to every row."]
+    return []
+
+
+def _crowded_class(predicted: Array, before: Array) -> list[str]:
+    """A class that has swallowed the others, held against the original's own answers."""
+    import numpy as np
+
+    classes = int(max(predicted.max(), before.max())) + 1
+    counts, base = (np.bincount(one, minlength=classes) for one in (predicted, before))
+    worst = int((counts - base).argmax())
+    now, was = counts[worst] / len(predicted), base[worst] / len(predicted)
+    alone = counts[worst] == len(predicted) and len(before) - base[worst] >= OTHERS_AT_LEAST
+    swallowed = now >= CLASS_FACTOR * was or (1 - now) * CLASS_FACTOR <= 1 - was
+    if not alone and not (now >= CLASS_LEAST and now - was > CLASS_MORE and swallowed):
+        return []
+    return [f"It gives one answer to {now:.0%} of the rows; the original gave it to {was:.0%}."]
 
 
 def _not_finite(raw: Array) -> list[str]:
@@ -164,8 +183,10 @@ def _not_finite(raw: Array) -> list[str]:
 
 def _collapsed_vectors(raw: Array, unit: Array, original: Array | None) -> tuple[str, ...]:
     found = _not_finite(raw)
-    if original is None or len(unit) < 20:
+    if original is None or len(unit) < ROWS_TO_SUSPECT:
         return tuple(found)
+    if not unit.any():
+        found.append("All vectors are zero.")
     now, before = _cone(unit), _cone(_unit(original))
     if now > CONE_COSINE and now > before + 0.1:
         found.append(
@@ -223,16 +244,17 @@ def _spearman(cosine: Array, target: Array) -> Quantity:
     import numpy as np
     from scipy.stats import rankdata, spearmanr
 
+    if np.ptp(cosine) == 0 or np.ptp(target) == 0:  # no ranks, no correlation
+        return Quantity(value=0.0, unit="rho", basis=Basis.MEASURED, n=len(cosine))
     rho = float(spearmanr(cosine, target).statistic)
     first, second = rankdata(cosine), rankdata(target)
     rng = np.random.default_rng(0)
-    draws = rng.integers(0, len(first), (RESAMPLES, len(first)))
-    a, b = first[draws], second[draws]
-    a = a - a.mean(axis=1, keepdims=True)
-    b = b - b.mean(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rhos = (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    low, high = np.nanpercentile(rhos, (2.5, 97.5))
+    rhos = []
+    for _ in range(RESAMPLES):
+        rows = rng.integers(0, len(first), len(first))
+        a, b = first[rows] - first[rows].mean(), second[rows] - second[rows].mean()
+        rhos.append((a * b).sum() / max(np.sqrt((a**2).sum() * (b**2).sum()), 1e-12))
+    low, high = np.percentile(rhos, (2.5, 97.5))
     return Quantity(
         value=rho,
         unit="rho",

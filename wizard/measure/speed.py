@@ -1,7 +1,8 @@
 """Latency of two models in turns, with the noise of the machine measured beside it.
 
 Covers: blocks A B A B ... of two fresh processes, warm-up until stable, the median's and the 95th
-percentile's intervals by block bootstrap, the A/A spread as noise floor, a busy machine noticed.
+percentile's intervals by block bootstrap, the A/A spread as noise floor, a busy machine noticed
+by the scatter of like blocks and by the processor time that others took meanwhile.
 Does not cover: verdicts (compare).
 Source for interleaving and the noise floor: two runs one after the other differed 2 to 3 times
 for the same model on a shared machine (measured).
@@ -9,7 +10,10 @@ for the same model on a shared machine (measured).
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +29,8 @@ WARM_UP_BLOCKS = 6
 RESAMPLES = 2000
 # Above this ratio between like blocks, the machine was doing something else.
 BUSY_SPREAD = 1.35
+# Processors that others may take from those a model wants: a browser takes a third of one.
+OTHERS_MAY_TAKE = 0.5
 SECONDS = 3.0
 
 
@@ -32,8 +38,9 @@ def alone(process: Process, workload: Workload, seconds: float = SECONDS) -> Lat
     """One model by itself; half of its blocks are held against the other half."""
     process.ask("shape", batch=workload.batch, tokens=workload.tokens)
     runs = _runs(_warm(process), seconds / BLOCKS)
+    began = _Clock.read([process])
     blocks = [process.ask("time", runs=runs)["ms"] for _ in range(BLOCKS)]
-    return latency_of(blocks, _spread(blocks))
+    return latency_of(blocks, _spread(blocks), crowded=began.crowded([process]))
 
 
 def in_turns(
@@ -45,13 +52,52 @@ def in_turns(
     share = seconds / (2 * BLOCKS)
     runs = [_runs(_warm(process), share) for process in (first, second)]
     taken: tuple[list[list[float]], list[list[float]]] = ([], [])
+    began = _Clock.read([first, second])
     for block in range(BLOCKS):
         order = (0, 1) if block % 2 == 0 else (1, 0)
         for which in order:
             process = (first, second)[which]
             taken[which].append(process.ask("time", runs=runs[which])["ms"])
     noise = max(_spread(taken[0]), _spread(taken[1]))
-    return latency_of(taken[0], noise), latency_of(taken[1], noise)
+    crowded = began.crowded([first, second])
+    before, after = (latency_of(blocks, noise, crowded=crowded) for blocks in taken)
+    return before, after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Clock:
+    """Seconds since some start: of the clock, of all processors' work, and of ours alone."""
+
+    wall: float
+    everyone: float
+    ours: float
+    processors: int
+
+    @classmethod
+    def read(cls, processes: Sequence[Process]) -> _Clock:
+        import psutil
+
+        me = psutil.Process()
+        every = psutil.cpu_times(percpu=True)
+        mine = me.cpu_affinity() if hasattr(me, "cpu_affinity") else range(len(every))
+        usable = [every[at] for at in mine if at < len(every)]
+        idle = sum(one.idle + getattr(one, "iowait", 0.0) for one in usable)
+        # A guest's time is counted in its host's already.
+        total = sum(sum(one) - getattr(one, "guest", 0.0) for one in usable)
+        return cls(
+            wall=time.perf_counter(),
+            everyone=total - idle,
+            ours=sum(os.times()[:2]) + sum(one.ask("cpu")["seconds"] for one in processes),
+            processors=len(usable),
+        )
+
+    def crowded(self, processes: Sequence[Process]) -> bool:
+        """Whether, since then, others took so much that a model's threads had to wait."""
+        now = _Clock.read(processes)
+        worked = (now.everyone - self.everyone) - (now.ours - self.ours)
+        others = worked / max(now.wall - self.wall, 1e-9)
+        wanted = max(one.threads for one in processes)
+        return others > max(0, now.processors - wanted) + OTHERS_MAY_TAKE
 
 
 def _warm(process: Process) -> float:
@@ -86,7 +132,9 @@ def _spread(blocks: Sequence[Sequence[float]]) -> float:
     return float(max(half, 1 + 2 * error))
 
 
-def latency_of(blocks: Sequence[Sequence[float]], noise: float) -> Latency:
+def latency_of(
+    blocks: Sequence[Sequence[float]], noise: float, *, crowded: bool = False
+) -> Latency:
     """p50 and p95 with 95 % intervals by resampling whole blocks (seeded)."""
     import numpy as np
 
@@ -100,7 +148,7 @@ def latency_of(blocks: Sequence[Sequence[float]], noise: float) -> Latency:
         samples_ms=flat,
         blocks=tuple(len(block) for block in arrays),
         noise=round(noise, 4),
-        busy=quiet > BUSY_SPREAD,
+        busy=crowded or quiet > BUSY_SPREAD,
     )
 
 
@@ -124,29 +172,8 @@ def _percentile(blocks: list[np.ndarray[Any, Any]], percent: int) -> Quantity:
     )
 
 
-def ratio_of(before: Latency, after: Latency) -> tuple[float, float, float]:
-    """The ratio after / before at the median, with a 95 % interval by resampling blocks of both."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    first, second = _block_medians(before), _block_medians(after)
-    draws = rng.integers(0, len(first), (RESAMPLES, len(first)))
-    ratios = np.median(second[draws % len(second)], axis=1) / np.median(first[draws], axis=1)
-    low, high = np.percentile(ratios, (2.5, 97.5))
-    return float(np.median(second) / np.median(first)), float(low), float(high)
-
-
-def _block_medians(latency: Latency) -> np.ndarray[Any, Any]:
-    import numpy as np
-
-    ends = np.cumsum(latency.blocks)[:-1]
-    return np.array([np.median(part) for part in np.split(np.array(latency.samples_ms), ends)])
-
-
 def one(process: Process, out: Path) -> float:
     """Milliseconds of a single answer written to `out`, after one to warm up."""
-    import time
-
     process.ask("answer", out=str(out), start=0, count=1)
     began = time.perf_counter()
     process.ask("answer", out=str(out), start=0, count=1)

@@ -2,7 +2,7 @@
 
 Started by path (`python worker.py MODEL FEEDS THREADS`), so that nothing of ours is loaded with
 it. Reads one JSON request a line on stdin, answers one JSON line on stdout, ends when stdin does.
-Covers: load, time, answer, memory. Does not cover: what the numbers mean.
+Covers: load, time, answer, memory, processor time. Does not cover: what the numbers mean.
 """
 
 from __future__ import annotations
@@ -83,6 +83,10 @@ class Worker:
             self._session.run(None, self._inputs)
             taken.append(1000 * (time.perf_counter() - began))
         return {"ms": taken}
+
+    def cpu(self) -> dict[str, Any]:
+        """Processor seconds that this process has used."""
+        return {"seconds": time.process_time()}
 
     def memory(self, runs: int) -> dict[str, Any]:
         """First request, then some more; peak and steady memory."""
