@@ -55,9 +55,11 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._file(path.lstrip("/"), body=body)
 
-    def _known(self, repo):
+    def _known(self, repo, *, file=False):
         fault = self.hub.faults.get(repo)
-        if fault == "gated":
+        if fault == "gated files" and not file:
+            fault = None  # as the real Hub: everybody may read about it
+        if fault in {"gated", "gated files"}:
             self._send(403, b"{}", {"X-Error-Code": "GatedRepo", "X-Error-Message": "gated"})
         elif fault:
             self._send(fault, b"{}", {})
@@ -103,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _file(self, path, *, body):
         repo, _, rest = path.partition("/resolve/")
-        if not self._known(repo):
+        if not self._known(repo, file=True):
             return
         name = rest.split("/", 1)[1]
         data = self.hub.repositories[repo].get(name)

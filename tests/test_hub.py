@@ -130,8 +130,94 @@ def test_a_token_goes_to_the_hub_and_nowhere_else(hub, own_home):
 
 
 def test_a_hub_model_runs_offline_once_it_is_here(hub, own_home):
-    """With the cache filled, nothing but the missing network is noticed."""
-    ask(hub, own_home, "me/tiny", "folder")
+    """Card and files come from the local cache, at the commit that was there."""
+    online, _ = ask(hub, own_home, "me/tiny", "folder")
+    before = len(hub.asked)
+    offline, _ = ask(hub, own_home, "me/tiny", "folder", HF_HUB_OFFLINE="1")
+    card, _ = ask(hub, own_home, "me/tiny", HF_HUB_OFFLINE="1")
+
+    assert offline == online
+    assert card["revision"] == hub.sha("me/tiny")
+    assert card["bytes"] == len(a_weight_file())
+    assert len(hub.asked) == before
+
+
+def test_offline_without_the_weights_says_so(hub, own_home):
+    """The card was seen, the weights never came: no talk of a model without weights."""
+    ask(hub, own_home, "me/tiny")
+    answer, _ = ask(hub, own_home, "me/tiny", "folder", HF_HUB_OFFLINE="1")
+
+    assert answer["code"] == "hub-unreachable"
+    assert "weights" in answer["message"]
+
+
+def test_offline_without_anything_says_so(hub, own_home):
+    """Never seen before."""
     answer, _ = ask(hub, own_home, "me/tiny", HF_HUB_OFFLINE="1")
 
     assert answer["code"] == "hub-unreachable"
+
+
+def test_a_gated_model_that_everybody_may_read_about_says_what_to_do(hub, own_home):
+    """As on the real Hub: the description is open, the files are not."""
+    hub.faults["me/tiny"] = "gated files"
+    answer, _ = ask(hub, own_home, "me/tiny")
+
+    assert answer["code"] == "repo-gated"
+
+
+def test_the_card_fetches_nothing_large(hub, own_home):
+    """No tokenizer, no vocabulary: four descriptions at most."""
+    ask(hub, own_home, "me/tiny")
+    fetched = {path.rsplit("/", 1)[-1] for kind, path, _ in hub.asked if "/resolve/" in path}
+
+    assert fetched == {"config.json", "README.md"}
+
+
+def test_what_lies_below_the_top_is_never_fetched(hub, own_home):
+    """Checkpoints, other formats and files named like patterns stay where they are."""
+    hub.repositories["me/tiny"] |= {
+        "checkpoint-5/model.safetensors": b"x",
+        "onnx/config.json": b"{}",
+        "odd[*].json": b"{}",
+    }
+    files, _ = ask(hub, own_home, "me/tiny", "folder")
+
+    assert files == ["README.md", "config.json", "model.safetensors", "tokenizer.json"]
+
+
+def test_a_repository_without_config_is_no_model(hub, own_home):
+    """A collection of other files is told apart from a damaged model."""
+    hub.repositories["me/files"] = {"model.gguf": b"x"}
+    answer, _ = ask(hub, own_home, "me/files")
+
+    assert answer["code"] == "not-a-model-folder"
+
+
+@pytest.mark.parametrize("name", ["me/a..b", "-me/x", "me/x--y", "me/" + "x" * 120])
+def test_a_name_that_the_hub_forbids_is_a_sentence(hub, own_home, name):
+    """The client refuses it with an exception of its own."""
+    answer, _ = ask(hub, own_home, name)
+
+    assert answer["code"] == "model-not-found"
+
+
+def test_a_card_of_a_commit_is_found_again_without_asking(hub, own_home):
+    """A commit cannot move, so a second look needs neither the Hub nor torch."""
+    import os
+
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom wizard import intake\n"
+        "ref = intake.parse_ref(sys.argv[1])\ncache = Path(sys.argv[2])\n"
+        "card = intake.cached(ref, None, cache) or intake.examine(ref, None, cache)\n"
+        "print(card.macs, 'torch' in sys.modules, 'huggingface_hub' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, f"me/tiny@{hub.sha('me/tiny')}", str(own_home)]
+    there = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(own_home / "hf")}
+    first, again = (
+        subprocess.run(command, capture_output=True, text=True, env=there).stdout.split()
+        for _ in range(2)
+    )
+
+    assert first == [again[0], "True", "True"]
+    assert again[1:] == ["False", "False"]

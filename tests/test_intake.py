@@ -71,7 +71,24 @@ def test_a_hub_id_may_name_a_revision(text, name, revision):
     assert (ref.source, ref.name, ref.revision) == (Source.HUB, name, revision)
 
 
-@pytest.mark.parametrize("text", ["./nowhere", "/no/such/folder", "~/nope", "", "a b", "a/b/c"])
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("https://huggingface.co/me/it", "me/it"),
+        ("https://huggingface.co/me/it/tree/v1.0", "me/it@v1.0"),
+        ("http://hf.co/me/it?library=x#files", "me/it"),
+    ],
+)
+def test_the_address_of_a_page_is_an_id(text, typed):
+    """What people copy from the browser works."""
+    assert str(intake.parse_ref(text)) == typed
+
+
+NO_MODELS = ["./nowhere", "/no/such/folder", "~/nope", "~nobody-of-that-name/x", "", "a b", "a/b/c"]
+NO_MODELS += ["x" * 300 + "/" * 2, "x" * 10_000, "a\0b", __file__, "https://example.org/me/it"]
+
+
+@pytest.mark.parametrize("text", NO_MODELS, ids=range(len(NO_MODELS)))
 def test_what_is_no_model_is_refused(text):
     """A missing folder, an empty name, a name that no Hub has."""
     with pytest.raises(ModelNotFound):

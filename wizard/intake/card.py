@@ -81,24 +81,28 @@ def examine(
     Raises RemoteCode, ConfigUnreadable, UnknownArchitecture, and what `source` raises.
     """
     pinned = source.resolve(ref)
-    found = source.listing(pinned)
-    config = _config(pinned, found.folder)
-    key = _key(pinned, config, found.files, workload)
-    known = _from_cache(cache, key)
+    known = cached(pinned, workload, cache) if cache else None
     if known is not None:
         return known
+    found = source.listing(pinned)
+    config = _config(pinned, found.folder)
     profile = _profile(pinned, config, found, workload)
     if cache is not None:
-        _to_cache(cache, key, profile)
+        _to_cache(cache, _key(pinned, workload, config, found.files), profile)
     return profile
 
 
 def cached(ref: ModelRef, workload: Workload | None, cache: Path) -> ModelProfile | None:
-    """The card from an earlier look, without torch and without the network."""
-    if ref.source is Source.HUB:
+    """The card from an earlier look, without torch and without the network.
+
+    A Hub model's card is found again under its commit only: a branch may have moved.
+    """
+    if ref.source is Source.HUB and not source.is_commit(ref.revision):
         return None
+    if ref.source is Source.HUB:
+        return _from_cache(cache, _key(ref, workload, {}, {}))
     found = source.listing(ref)
-    return _from_cache(cache, _key(ref, _config(ref, found.folder), found.files, workload))
+    return _from_cache(cache, _key(ref, workload, _config(ref, found.folder), found.files))
 
 
 def _config(ref: ModelRef, folder: Path) -> dict[str, Any]:
@@ -135,24 +139,24 @@ def _json(ref: ModelRef, path: Path) -> dict[str, Any] | None:
 
 
 def _key(
-    ref: ModelRef, config: dict[str, Any], files: dict[str, int], workload: Workload | None
+    ref: ModelRef, workload: Workload | None, config: dict[str, Any], files: dict[str, int]
 ) -> str:
+    """A name for the card: its content and whoever made it. A commit stands for its content."""
     parts = [
         str(ref),
-        config,
-        files,
+        [] if ref.source is Source.HUB else [config, files],
         jsonable(workload),
         [CARD_LAYOUT, *(version(name) for name in ("torch", "transformers"))],
-        jsonable(_family(config)),
+        [jsonable(family) for family in library.families().values()],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _from_cache(cache: Path | None, key: str) -> ModelProfile | None:
+def _from_cache(cache: Path, key: str) -> ModelProfile | None:
     from pydantic import TypeAdapter
 
-    path = cache / "cards" / f"{key}.json" if cache else None
-    if path is None or not path.is_file():
+    path = cache / "cards" / f"{key}.json"
+    if not path.is_file():
         return None
     return TypeAdapter(ModelProfile).validate_json(path.read_bytes())
 
