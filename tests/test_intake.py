@@ -341,6 +341,61 @@ def test_a_corrupt_header_is_noticed(tmp_path):
             intake.check_weights(intake.folder_of(ref, nothing))
 
 
+HEADERS = (
+    "[]",
+    "{}x",
+    '{"w": 1}',
+    '{"w": {}}',
+    '{"w": {"data_offsets": []}}',
+    '{"w": {"data_offsets": [0, null]}}',
+    '{"w": {"dtype": "F32", "shape": [9], "data_offsets": [0, 8]}}',
+    '{"w": {"dtype": "ODD", "shape": [2], "data_offsets": [0, 8]}}',
+    '{"w": {"dtype": "F32", "shape": [2], "data_offsets": [8, 8]}}',
+)
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_that_lies_is_noticed(tmp_path, header):
+    """Valid JSON of the wrong shape, shapes that do not fit the data, unknown types."""
+    raw = len(header).to_bytes(8, "little") + header.encode() + b"\0" * 8
+    (tmp_path / "model.safetensors").write_bytes(raw)
+
+    with pytest.raises(WeightsDamaged):
+        intake.check_weights(tmp_path)
+
+
+def test_a_pointer_to_weights_says_how_to_get_them(tmp_path):
+    """A clone without git lfs holds small text files instead."""
+    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(WeightsDamaged) as caught:
+        intake.check_weights(tmp_path)
+
+    assert "git lfs pull" in library.explain(caught.value).message
+
+
+@pytest.mark.parametrize(
+    "index", ['{"weight_map": {"w": "part-2.safetensors"}}', "{}", "[", '{"weight_map": 1}']
+)
+def test_a_missing_part_of_a_split_model_is_noticed(tmp_path, index):
+    """The index names every part."""
+    (tmp_path / "part-1.safetensors").write_bytes(a_weight_file())
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+
+    with pytest.raises(WeightsDamaged):
+        intake.check_weights(tmp_path)
+
+
+def test_weights_in_a_folder_below_do_not_count(tmp_path):
+    """A trainer's folder whose model lies one level down is no model itself."""
+    ref = a_folder(tmp_path, BERT)
+    inner = Path(ref.name) / "checkpoint-5"
+    inner.mkdir()
+    (inner / "model.safetensors").write_bytes(a_weight_file())
+
+    with pytest.raises(WeightsMissing):
+        intake.folder_of(ref, nothing)
+
+
 def test_a_whole_weight_file_passes(tmp_path):
     """No false alarm."""
     ref = a_folder(tmp_path, BERT, **{"model.safetensors": a_weight_file()})
