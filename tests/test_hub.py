@@ -175,15 +175,17 @@ def test_the_card_fetches_nothing_large(hub, own_home):
 
 
 def test_what_lies_below_the_top_is_never_fetched(hub, own_home):
-    """Checkpoints, other formats and files named like patterns stay where they are."""
+    """Checkpoints, other formats and odd names stay where they are; pooling is needed."""
     hub.repositories["me/tiny"] |= {
         "checkpoint-5/model.safetensors": b"x",
         "onnx/config.json": b"{}",
         "odd[*].json": b"{}",
+        "1_Pooling/config.json": b"{}",
     }
     files, _ = ask(hub, own_home, "me/tiny", "folder")
+    kept = ["1_Pooling", "README.md", "config.json", "model.safetensors", "tokenizer.json"]
 
-    assert files == ["README.md", "config.json", "model.safetensors", "tokenizer.json"]
+    assert files == kept
 
 
 def test_a_repository_without_config_is_no_model(hub, own_home):

@@ -78,7 +78,7 @@ def host_facts(folder: Path) -> HostFacts:
         cpu=cpu,
         machine=platform.machine(),
         isa=isa,
-        physical_cores=min(psutil.cpu_count(logical=False) or 1, usable),
+        physical_cores=min(psutil.cpu_count(logical=False) or usable, usable),
         usable_cores=usable,
         ram_bytes=_memory(psutil.virtual_memory().total),
         disk_free_bytes=shutil_free(folder),
@@ -132,13 +132,19 @@ def _from_sysctl() -> tuple[str, frozenset[str]]:
     isa = {flag for name, flag in MAC_FEATURES.items() if _sysctl_number(libc, name)}
     if platform.machine() == "arm64":
         isa.add("neon")
-    return platform.processor() or "Apple processor", frozenset(isa)
+    return _sysctl_text(libc, "machdep.cpu.brand_string") or "Apple processor", frozenset(isa)
 
 
 def _sysctl_number(libc: ctypes.CDLL, name: str) -> int:
     value, size = ctypes.c_int64(0), ctypes.c_size_t(8)
     failed = libc.sysctlbyname(name.encode(), ctypes.byref(value), ctypes.byref(size), None, 0)
     return 0 if failed else value.value
+
+
+def _sysctl_text(libc: ctypes.CDLL, name: str) -> str:
+    value, size = ctypes.create_string_buffer(256), ctypes.c_size_t(256)
+    failed = libc.sysctlbyname(name.encode(), value, ctypes.byref(size), None, 0)
+    return "" if failed else value.value.decode("utf-8", "replace")
 
 
 def _from_windows() -> tuple[str, frozenset[str]]:

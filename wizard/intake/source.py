@@ -32,9 +32,11 @@ from wizard.errors import (
 from wizard.nouns import ModelRef, Source
 
 # What the card is made of, and what the job and the bundle need besides. Top of the repository
-# only, since checkpoints and other formats lie in folders below.
+# only, since checkpoints and other formats lie in folders below; a sentence model's pooling is
+# the exception.
 CARD_FILES = ("config.json", "README.md", "preprocessor_config.json", "tokenizer_config.json")
 SMALL_FILES = ("*.json", "*.txt", "*.model", "README.md", "LICENSE*")
+POOLING = "1_Pooling/config.json"
 LARGEST_SMALL_FILE = 64 * 2**20  # bytes; the largest tokenizer.json in use has about half
 SECONDS_TO_ANSWER = 15
 LONGEST_NAME = 4096
@@ -189,7 +191,7 @@ def _small(files: dict[str, int]) -> list[str]:
         name
         for name, size in files.items()
         if any(fnmatch(name, pattern) for pattern in SMALL_FILES)
-        and "/" not in name
+        and ("/" not in name or name == POOLING)
         and size <= LARGEST_SMALL_FILE
     ]
 
