@@ -1,6 +1,6 @@
 """Verdicts: PASS only when the whole bound is inside, MISS when it is outside, else CANNOT TELL."""
 
-import math
+import time
 
 import numpy as np
 import pytest
@@ -19,6 +19,8 @@ from wizard.compare import compare, judge
 from wizard.compare.paired import (
     Z_ONE_SIDED,
     _score,
+    _tango,
+    _upper,
     drop_by_bootstrap,
     drop_of_proportions,
     mean_loss,
@@ -220,13 +222,149 @@ def test_an_audit_finding_is_told():
     assert "Stored twice." in clause.because
 
 
-def test_more_rows_shrink_the_bound_by_their_root():
-    """Four times the rows halve the reach."""
-    drop = drop_of_proportions(5, 2, 400)
-    more = more_rows(drop, 0.02)
-    scale = math.sqrt((400 + more) / 400)
+@pytest.mark.parametrize(("lost", "won", "rows"), [(5, 2, 400), (0, 0, 100), (9, 0, 1000)])
+def test_as_many_more_rows_as_asked_for_settle_it(lost, won, rows):
+    """At the same rates, with that many rows the verdict is a PASS, and not with a tenth fewer."""
+    more = more_rows(drop_of_proportions(lost, won, rows), 0.02 if won else 0.01)
+    limit = 0.02 if won else 0.01
 
-    assert (drop.high - drop.value) / scale == pytest.approx(0.02 - drop.value, rel=0.05)
+    def bound(total):
+        scale = total / rows
+        return _upper(lost * scale, won * scale, total)
+
+    assert bound(rows + more) <= limit < bound(rows + 0.9 * more)
+
+
+def test_no_number_of_rows_settles_a_loss_on_the_limit():
+    """The loss is exactly what is allowed."""
+    assert more_rows(drop_of_proportions(10, 0, 1000), 0.01) is None
+
+
+def test_tango_s_bound_has_its_closed_forms():
+    """Without changes z^2 / (n + z^2); without wins it is Wilson's bound on the share lost."""
+    from scipy.stats import binomtest
+
+    square = Z_ONE_SIDED**2
+
+    assert _tango(0, 0, 500) == pytest.approx(square / (500 + square))
+    wilson = binomtest(7, 500).proportion_ci(0.90, method="wilson").high
+    assert _tango(7, 0, 500) == pytest.approx(wilson, abs=1e-6)
+
+
+def test_the_bounds_are_a_mirror():
+    """Swapping before and after swaps the ends."""
+    there, back = drop_of_proportions(12, 2, 68), drop_of_proportions(2, 12, 68)
+
+    assert (there.low, there.high) == (-back.high, -back.low)
+
+
+def test_a_few_rows_without_a_loss_are_not_enough():
+    """270 rows: Tango's bound alone would pass a model that loses one in a hundred too often."""
+    assert _tango(0, 0, 270) < 0.01 < drop_of_proportions(0, 0, 270).high
+
+
+def test_a_model_that_scores_all_pairs_alike_has_lost_everything():
+    """Constant scores have no rank correlation; the verdict is a MISS, not a crash."""
+    target = tuple(float(i % 50) for i in range(200))
+    before = some_answers(200, truth=(), predicted=(1,), scores=target, target=target)
+    after = some_answers(200, truth=(), predicted=(1,), scores=(0.5,) * 200, target=target)
+    clause = quality(before, after)
+
+    assert clause.verdict is Verdict.MISS
+    assert clause.low == pytest.approx(100)
+
+
+def test_few_rows_of_a_resampled_score_cannot_pass():
+    """Sixty pairs, nothing lost: forty more are asked for."""
+    target = tuple(float(i) for i in range(60))
+    same = some_answers(60, truth=(), predicted=(1,), scores=target, target=target)
+    clause = quality(same, same)
+
+    assert clause.verdict is Verdict.CANNOT_TELL
+    assert clause.more_examples == 40
+
+
+def test_ten_thousand_rows_are_judged_in_two_seconds():
+    """The slowest kind: ranks of ten thousand pairs, ten thousand resamples."""
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=10_000)
+    after = target + 0.1 * rng.normal(size=10_000)
+    began = time.process_time()
+    drop_by_bootstrap(rank_loss(target, after, target), seed=0)
+
+    assert time.process_time() - began < 2
+
+
+def test_what_is_offered_is_enough():
+    """Whoever allows what a MISS asks for gets a PASS, for each kind of clause."""
+    before, after = flipped(2000, 47)
+    needs = {"latency": 1.234, "size": 4.321, "drop": 1.0}
+    changed = {"megabytes": 4.9137, "latency": a_latency(1.9871)}
+    plan = a_plan(needs=some_needs(**needs))
+    original, candidate = a_measurement(answers=before), a_measurement(answers=after, **changed)
+    missed = judge(plan, "x", original, candidate).clauses
+    offered = [float(clause.next.split()[1]) for clause in missed]
+    names = ("latency", "size", "drop")
+    again = a_plan(needs=some_needs(**dict(zip(names, offered, strict=True))))
+
+    assert [clause.verdict for clause in missed] == [Verdict.MISS] * 3
+    assert judge(again, "x", original, candidate).overall is Verdict.PASS
+
+
+def test_large_numbers_are_written_out():
+    """1,234 megabytes are not 1.23e+03."""
+    before, after = flipped(2000, 0)
+    plan = a_plan(needs=some_needs(size=2000))
+    candidate = a_measurement(answers=after, megabytes=1234.5)
+    clause = judge(plan, "x", a_measurement(answers=before), candidate).clauses[0]
+
+    assert clause.because.startswith("1234 megabytes")
+
+
+def test_a_miss_on_a_busy_machine_must_be_a_clear_one():
+    """2 ms where 1.5 is allowed may be the others' fault; 2 ms where 0.5 is allowed is not."""
+    before, after = flipped(2000, 0)
+    busy = a_measurement(answers=after, latency=a_latency(2.0, noise=1.02, busy=True))
+    verdicts = [
+        judge(a_plan(needs=some_needs(latency=limit)), "x", a_measurement(answers=before), busy)
+        .clauses[0]
+        .verdict
+        for limit in (1.5, 0.5)
+    ]
+
+    assert verdicts == [Verdict.CANNOT_TELL, Verdict.MISS]
+
+
+def test_a_speed_up_is_told_with_its_interval():
+    """Three times faster, and between what."""
+    before, after = flipped(2000, 0)
+    candidate = a_measurement(answers=after, latency=a_latency(1.0), against=a_latency(3.0))
+    plan = a_plan(needs=some_needs(latency=5.0))
+    clause = judge(plan, "x", a_measurement(answers=before), candidate).clauses[0]
+
+    assert "3 times faster than the original (" in clause.because
+
+
+def test_a_candidate_that_gains_nothing_is_told_as_such():
+    """Same size, same speed: the original was as good."""
+    before, after = flipped(2000, 0)
+    original = a_measurement(answers=before)
+    same = a_measurement(answers=after, against=a_latency(2.0))
+    plan = a_plan(needs=some_needs(latency=5.0))
+    comparison = compare(plan, original, {"x": same}, {"x": judge(plan, "x", original, same)})
+
+    assert comparison.headline.startswith("Nothing tried improves on the original")
+
+
+def test_losses_just_too_large_rarely_pass():
+    """400 simulated models that lose exactly what is allowed: at most 5 % (and luck) pass."""
+    rng = np.random.default_rng(0)
+    passed = 0
+    for _ in range(400):
+        lost, won = rng.multinomial(800, [0.025, 0.005, 0.97])[:2]
+        passed += drop_of_proportions(int(lost), int(won), 800).high <= 0.02
+
+    assert passed / 400 <= 0.05 + 0.018
 
 
 def test_the_bootstrap_finds_a_planted_loss_of_rank():
