@@ -14,10 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from tests.factories import a_plan, a_profile, an_image_profile, some_needs
+from wizard import examples
 from wizard.bundle.pack import TEMPLATES, _check_data, _scripts
+from wizard.examples import processor
 from wizard.examples.feeds import Feeds
-from wizard.examples.prepare import _resized, _size
-from wizard.nouns import Task, Workload
+from wizard.nouns import ExampleSet, Task, Workload
 
 SCRIPTS = sorted(TEMPLATES.glob("*.py.txt"))
 NAME = "onnx/model.onnx"
@@ -160,23 +161,31 @@ def test_a_model_that_this_runtime_cannot_open_is_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "written",
     [
         {"size": {"height": 8, "width": 8}, "resample": 3},
         {"size": {"shortest_edge": 8}, "do_center_crop": True, "crop_size": 8},
         {"size": {"shortest_edge": 9}, "do_center_crop": 1, "crop_size": {"height": 6, "width": 8}},
+        {"image_processor_type": "ConvNextImageProcessor", "size": 8},
+        {"image_processor_type": "MobileViTImageProcessor", "size": 4, "crop_size": 8},
+        {"image_processor_type": "EfficientNetImageProcessor", "size": 8, "rescale_offset": True},
     ],
 )  # fmt: skip
-def test_a_picture_is_prepared_as_in_the_measurement(tmp_path, settings):
-    """run.py resizes and crops exactly as the rows were that the scores come from."""
+def test_a_picture_is_prepared_as_in_the_measurement(tmp_path, written):
+    """run.py prepares exactly as the rows were that the scores come from."""
+    settings = processor.in_full(written)
     picture = np.random.default_rng(0).integers(0, 255, (24, 17, 3)).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "picture.png")
+    np.save(tmp_path / "rows.npy", picture[None])
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(written))
+    rows = ExampleSet(origin="a test", images=tmp_path / "rows.npy", rows=(0,))
+    profile, out = an_image_profile(), tmp_path / "f.npz"
+    feeds = examples.load_feeds(examples.prepare(profile, tmp_path, rows, Workload(), out))
     (tmp_path / "run.py").write_text((TEMPLATES / "run_image.py.txt").read_text())
     script = runpy.run_path(str(tmp_path / "run.py"))
-    side = _size(settings, an_image_profile())
 
-    here = script["pixels_of"](tmp_path / "picture.png", settings)
-    assert np.array_equal(here.transpose(2, 0, 1), _resized(picture, settings, side))
+    here = script["prepared"](script["pixels_of"](tmp_path / "picture.png", settings), settings)
+    np.testing.assert_allclose(here, feeds.row(0)["pixel_values"], atol=1e-6)
 
 
 @pytest.mark.parametrize("template", SCRIPTS, ids=lambda path: path.name)

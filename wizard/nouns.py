@@ -627,7 +627,8 @@ class ExampleSet:
     """Rows for calibration or for scoring.
 
     Text: `inputs` are strings (or pairs in `pairs`). Images: `images` is an .npy file of uint8
-    [n, height, width, channels]. `labels` are label names; `columns` hold every other column, for
+    [n, height, width, channels], or a file of pictures of any size (examples/pictures.py says
+    how it is read). `labels` are label names; `columns` hold every other column, for
     slices. `origin` says where the rows came from; `notes` are sentences for the user.
     """
 

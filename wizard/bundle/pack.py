@@ -18,6 +18,7 @@ from wizard.bundle.card import card
 from wizard.bundle.privacy import carry, public_command
 from wizard.bundle.report import report
 from wizard.errors import OutputNotEmpty
+from wizard.examples import processor
 from wizard.examples.feeds import Feeds, load_feeds
 from wizard.nouns import (
     ArtifactBundle,
@@ -124,6 +125,8 @@ def _carried(folder: Path, model_folder: Path, work: Path) -> None:
 def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
     assert outcome.plan.profile.task is not None  # noqa: S101 - a measured model has a task
     run = (TEMPLATES / SCRIPT_OF_TASK[outcome.plan.profile.task]).read_text(encoding="utf-8")
+    if outcome.plan.profile.task is Task.IMAGE_CLASSIFICATION:
+        run = run.replace("@SETTINGS@", json.dumps(processor.read(folder)))
     check = (TEMPLATES / "check.py.txt").read_text(encoding="utf-8")
     for target, text in (("run.py", run), ("check.py", check)):
         (folder / target).write_text(text.replace("@MODEL@", name), encoding="utf-8")

@@ -1,17 +1,26 @@
 """Images with labels: a folder or a ZIP whose sub-folders are the labels; bundled arrays.
 
-Covers: opening strangers' images with limits (count, pixels, ZIP paths and links).
-Does not cover: resizing and normalizing (prepare.py).
+Covers: opening strangers' images with limits (count, bytes, pixels, ZIP paths and links), storing
+them one after the other. Does not cover: resizing for the model and normalizing (processor.py).
 """
 
 from __future__ import annotations
 
+import atexit
 import csv
+import hashlib
 import io
 import random
+import shutil
+import stat
+import struct
 import tempfile
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -22,33 +31,97 @@ if TYPE_CHECKING:
     import numpy as np
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-LARGEST_SIDE = 4096
-STORED_SIDE = 256
+MOST_PIXELS = 64_000_000  # of one image; the largest phones take about 50 million
+# Stored images are at most this large: more than any of our models looks at.
+SHORTER_SIDE, LONGER_SIDE = 512, 1024
+MOST_IMAGES = 1_256  # for test and calibration; a job keeps them in memory at the model's size
 MOST_ENTRIES = 100_000
 LARGEST_FILE = 50 * 2**20
+LARGEST_TOTAL = 4 * 2**30
 
 
-def read(path: Path, *, seed: int, limit: int) -> ExampleSet:
-    """Labelled images of a folder or ZIP, at most `limit`, stored at 256 pixels a side."""
-    import numpy as np
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One image that could be opened: its label and how to get its bytes."""
 
-    named = list(_from_zip(path) if path.is_file() else _from_folder(path))
-    if not named:
-        raise DataEmpty(path=path.name)
-    notes = []
-    if len(named) > limit:
-        notes.append(f"{limit} of {len(named)} images were drawn at random (seed {seed}).")
-        named = random.Random(seed).sample(named, limit)  # noqa: S311 - a seeded draw
-    opened = [(label, _opened(raw, path.name)) for label, raw in named]
-    target = Path(tempfile.mkdtemp(prefix="wizard-images-")) / "images.npy"
-    np.save(target, np.stack([pixels for _, pixels in opened]))
+    label: str
+    read: Callable[[], bytes]
+
+
+class Stored:
+    """Images on disk by row, [height, width, channels].
+
+    An .npy file holds images of one size. Otherwise the file holds their bytes one after the
+    other, and NAME.shapes.npy beside it the height and width of each.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import numpy as np
+
+        self._images: np.ndarray[Any, Any]
+        self._shapes: np.ndarray[Any, Any] | None = None
+        if path.suffix == ".npy":
+            self._images = np.load(path, allow_pickle=False, mmap_mode="r")
+            return
+        self._images = np.memmap(path, dtype=np.uint8, mode="r")
+        self._shapes = np.load(_shapes_beside(path), allow_pickle=False)
+        sizes = self._shapes.astype(np.int64).prod(axis=1) * 3
+        self._starts = np.concatenate([[0], np.cumsum(sizes)])
+
+    def __getitem__(self, row: int) -> np.ndarray[Any, Any]:
+        if self._shapes is None:
+            image: np.ndarray[Any, Any] = self._images[row]
+            return image
+        height, width = self._shapes[row]
+        part: np.ndarray[Any, Any] = self._images[self._starts[row] : self._starts[row + 1]]
+        return part.reshape(int(height), int(width), 3)
+
+
+def _shapes_beside(path: Path) -> Path:
+    return path.with_suffix(".shapes.npy")
+
+
+def read(path: Path, *, seed: int, limit: int, scratch: Path | None = None) -> ExampleSet:
+    """Images of a folder or ZIP, at most `limit`, stored in `scratch`; labels are folder names.
+
+    Images that lie in no folder are read without labels. Without `scratch` they are stored in
+    a temporary folder that goes when the process ends.
+    """
+    with _opened(path) as found:
+        named = sorted(found, key=lambda one: one.label == "")
+        if not named:
+            raise DataEmpty(path=path.name)
+        labelled = [one for one in named if one.label] or named
+        notes = _left_out(named, labelled)
+        most = min(limit, MOST_IMAGES)
+        if len(labelled) > most:
+            notes.append(f"{most} of {len(labelled)} images were drawn at random (seed {seed}).")
+            labelled = random.Random(seed).sample(labelled, most)  # noqa: S311 - a seeded draw
+        target = (scratch or _temporary()) / "images.raw"
+        labels, doubles = _store(labelled, target, path.name)
+    if doubles:
+        notes.append(f"{doubles} images stood there twice and were used once.")
     return ExampleSet(
         origin=path.name,
         images=target,
-        labels=tuple(label for label, _ in opened),
-        rows=tuple(range(len(opened))),
+        labels=tuple(labels) if labels[0] else (),
+        rows=tuple(range(len(labels))),
         notes=tuple(notes),
     )
+
+
+def _left_out(named: list[Found], labelled: list[Found]) -> list[str]:
+    if not labelled[0].label:
+        return ["The images lie in no folders, so they have no labels."]
+    if len(labelled) < len(named):
+        return [f"{len(named) - len(labelled)} images lie in no folder and were left out."]
+    return []
+
+
+def _temporary() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="wizard-images-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def read_bundled(folder: Path, name: str) -> ExampleSet:
@@ -65,40 +138,104 @@ def read_bundled(folder: Path, name: str) -> ExampleSet:
     )
 
 
-def _from_folder(path: Path) -> Iterator[tuple[str, bytes]]:
-    for file in sorted(path.glob("*/*")):
-        if file.suffix.lower() in SUFFIXES and not file.is_symlink():
-            yield file.parent.name, file.read_bytes()
-
-
-def _from_zip(path: Path) -> Iterator[tuple[str, bytes]]:
+@contextmanager
+def _opened(path: Path) -> Iterator[list[Found]]:
+    if path.is_dir():
+        yield list(_from_folder(path))
+        return
     if not zipfile.is_zipfile(path):
-        raise DataUnreadable(path=path.name, because="it is not a ZIP file")
-    with zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-        if len(entries) > MOST_ENTRIES:
-            raise DataUnreadable(path=path.name, because=f"it has over {MOST_ENTRIES} entries")
-        for entry in sorted(entries, key=lambda one: one.filename):
-            inner = PurePosixPath(entry.filename)
-            if inner.suffix.lower() not in SUFFIXES or "__MACOSX" in inner.parts:
-                continue
-            if inner.is_absolute() or ".." in inner.parts:
-                raise DataUnreadable(path=path.name, because="it has paths that lead outside")
-            if entry.file_size > LARGEST_FILE:
-                raise DataUnreadable(path=path.name, because="it has an image above 50 MB")
-            yield inner.parent.name, archive.read(entry)
+        because = "pictures come as a folder or a ZIP file, and it is neither"
+        raise DataUnreadable(path=path.name, because=because)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield list(_from_zip(archive, path.name))
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataUnreadable(path=path.name, because="the ZIP file is damaged") from error
+    except (NotImplementedError, RuntimeError) as error:
+        because = "the ZIP file is encrypted or packed in a way we cannot open"
+        raise DataUnreadable(path=path.name, because=because) from error
 
 
-def _opened(raw: bytes, origin: str) -> np.ndarray[Any, Any]:
+def _from_folder(path: Path) -> Iterator[Found]:
+    for file in sorted((*path.glob("*"), *path.glob("*/*"))):
+        if file.suffix.lower() not in SUFFIXES or file.is_symlink() or not file.is_file():
+            continue
+        if file.stat().st_size > LARGEST_FILE:
+            raise DataUnreadable(path=path.name, because="it has an image above 50 MB")
+        yield Found(label="" if file.parent == path else file.parent.name, read=file.read_bytes)
+
+
+def _from_zip(archive: zipfile.ZipFile, name: str) -> Iterator[Found]:
+    entries = archive.infolist()
+    if len(entries) > MOST_ENTRIES:
+        raise DataUnreadable(path=name, because=f"it has over {MOST_ENTRIES} entries")
+    if sum(entry.file_size for entry in entries) > LARGEST_TOTAL:
+        raise DataUnreadable(path=name, because="unpacked it would be above 4 GB")
+    for entry in sorted(entries, key=lambda one: one.filename):
+        inner = PurePosixPath(entry.filename.replace("\\", "/"))
+        if inner.suffix.lower() not in SUFFIXES or "__MACOSX" in inner.parts:
+            continue
+        _check_entry(entry, inner, name)
+        yield Found(label=inner.parent.name, read=partial(archive.read, entry))
+
+
+def _check_entry(entry: zipfile.ZipInfo, inner: PurePosixPath, name: str) -> None:
+    if inner.is_absolute() or ".." in inner.parts:
+        raise DataUnreadable(path=name, because="it has paths that lead outside")
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise DataUnreadable(path=name, because="it has links instead of images")
+    if entry.file_size > LARGEST_FILE:
+        raise DataUnreadable(path=name, because="it has an image above 50 MB")
+
+
+def _store(found: list[Found], target: Path, origin: str) -> tuple[list[str], int]:
+    """Write every image once, one after the other; their labels, and how many were doubles."""
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
+
+    labels, shapes = [], []
+    seen: set[bytes] = set()
+    with target.open("wb") as file:
+        for one in found:
+            raw = one.read()
+            digest = hashlib.sha256(raw).digest()
+            if digest in seen:
+                continue
+            seen.add(digest)
+            pixels = _decoded(raw, origin)
+            file.write(pixels.tobytes())
+            shapes.append(pixels.shape[:2])
+            labels.append(one.label)
+    np.save(_shapes_beside(target), np.array(shapes, np.int32))
+    return labels, len(found) - len(labels)
+
+
+def _decoded(raw: bytes, origin: str) -> np.ndarray[Any, Any]:
+    """RGB pixels the way they are looked at, no larger than we store them."""
+    import warnings
+
+    import numpy as np
+    from PIL import Image, ImageOps
 
     try:
-        with Image.open(io.BytesIO(raw)) as picture:
-            if max(picture.size) > LARGEST_SIDE:
-                because = f"an image is larger than {LARGEST_SIDE} pixels"
-                raise DataUnreadable(path=origin, because=because)
-            square = picture.convert("RGB").resize((STORED_SIDE, STORED_SIDE))
-            return np.asarray(square)
-    except (UnidentifiedImageError, OSError) as error:
+        # Our own limit on pixels, below, is stricter than what this warning is about.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(raw))
+        if picture.width * picture.height > MOST_PIXELS:
+            because = f"an image has more than {MOST_PIXELS // 10**6} million pixels"
+            raise DataUnreadable(path=origin, because=because)
+        upright = ImageOps.exif_transpose(picture).convert("RGB")
+        return np.asarray(_no_larger_than_stored(upright))
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         raise DataUnreadable(path=origin, because="an image cannot be opened") from error
+
+
+def _no_larger_than_stored(picture: Any) -> Any:
+    from PIL import Image
+
+    shrink = min(1.0, SHORTER_SIDE / min(picture.size))
+    shrink = min(shrink, LONGER_SIDE / max(picture.size))
+    if shrink == 1.0:
+        return picture
+    size = [max(1, round(edge * shrink)) for edge in picture.size]
+    return picture.resize(size, Image.Resampling.BICUBIC)

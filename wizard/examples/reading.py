@@ -7,7 +7,7 @@ disjointness. Does not cover: turning rows into model inputs (prepare.py).
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,14 @@ from wizard.nouns import ExampleSet, ModelProfile, Source, Task
 ROWS_NEEDED = 20
 ROWS_KEPT = 10_000
 CALIBRATION_KEPT = 256
+OURS_ARE_USED = (
+    "You gave no examples, so ours are used, without labels: the clause is agreement with "
+    "the original, and examples of your own would tell more."
+)
+DIGITS_ARE_USED = (
+    "Ours are small grey pictures of digits, unlike photographs: how well the two models agree on "
+    "them says little about yours."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +38,19 @@ class Rows:
     notes: tuple[str, ...]
 
 
-def read(profile: ModelProfile, data: str, *, seed: int, limit: int = ROWS_KEPT) -> Rows:
+def read(
+    profile: ModelProfile,
+    data: str,
+    *,
+    seed: int,
+    limit: int = ROWS_KEPT,
+    scratch: Path | None = None,
+) -> Rows:
     """The rows of `data`: "sample" (bundled), or a path to a table, a ZIP or a folder of images.
 
     Raises a BadInput that says what is wrong with the file. Never more than `limit` test rows;
-    when there are more, a sample drawn with `seed` is used, and a note says so.
+    when there are more, a sample drawn with `seed` is used, and a note says so. Images are
+    unpacked into the folder `scratch`; without one, into a temporary folder.
     """
     if data == "sample":
         return _bundled(profile)
@@ -45,13 +61,13 @@ def read(profile: ModelProfile, data: str, *, seed: int, limit: int = ROWS_KEPT)
     if not path.exists():
         raise DataNotFound(path=data)
     if profile.task is Task.IMAGE_CLASSIFICATION:
-        found = pictures.read(path, seed=seed, limit=limit + CALIBRATION_KEPT)
+        found = pictures.read(path, seed=seed, limit=limit + CALIBRATION_KEPT, scratch=scratch)
     else:
         found = tables.read(path, profile, seed=seed, limit=limit + CALIBRATION_KEPT)
     checked = _labels_known(found, profile)
     if len(checked) < ROWS_NEEDED:
         raise TooFewRows(rows=len(checked), needed=ROWS_NEEDED)
-    return split(checked, seed)
+    return split(checked, seed, limit)
 
 
 def _task(profile: ModelProfile) -> str:
@@ -65,11 +81,9 @@ def _bundled(profile: ModelProfile) -> Rows:
         return _both(folder, profile, labelled=True)
     name = "digits" if profile.task is Task.IMAGE_CLASSIFICATION else "intents"
     rows = _both(library.samples()[name].folder / "data", profile, labelled=False)
-    note = (
-        "You gave no examples, so ours are used, without labels: the clause is agreement with "
-        "the original, and examples of your own would tell more."
+    return replace(
+        rows, notes=(OURS_ARE_USED, DIGITS_ARE_USED) if name == "digits" else (OURS_ARE_USED,)
     )
-    return replace(rows, notes=(note,))
 
 
 def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:
@@ -87,15 +101,30 @@ def _labels_known(rows: ExampleSet, profile: ModelProfile) -> ExampleSet:
     """Labels as the model spells them. Raises LabelsUnknown with the strangers."""
     if not rows.labels or not profile.labels:
         return rows
-    spelled = {label.casefold(): label for label in profile.labels}
-    strangers = sorted({one for one in rows.labels if one.casefold() not in spelled})
+    used = set(rows.labels)
+    spelled = _spellings(used, profile.labels)
+    strangers = sorted(used - set(spelled))
     if not strangers:
-        return replace(rows, labels=tuple(spelled[one.casefold()] for one in rows.labels))
-    if all(one.isdigit() and int(one) < len(profile.labels) for one in set(rows.labels)):
+        return replace(rows, labels=tuple(spelled[one] for one in rows.labels))
+    if all(one.isdecimal() and int(one) < len(profile.labels) for one in used):
         note = "The labels are numbers; they were read as positions in the model's list."
         named = tuple(profile.labels[int(one)] for one in rows.labels)
         return replace(rows, labels=named, notes=(*rows.notes, note))
     raise LabelsUnknown(labels=_few(strangers), known=_few(profile.labels))
+
+
+def _spellings(used: Iterable[str], known: Sequence[str]) -> dict[str, str]:
+    """The model's spelling of each label used: the same, or the same but for case and joints."""
+    folded: dict[str, list[str]] = {}
+    for label in known:
+        folded.setdefault(_folded(label), []).append(label)
+    near = {one: folded.get(_folded(one), []) for one in used}
+    exact = {one: one for one in used if one in known}
+    return {one: names[0] for one, names in near.items() if len(names) == 1} | exact
+
+
+def _folded(label: str) -> str:
+    return " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def _few(names: Sequence[str]) -> str:
@@ -103,12 +132,17 @@ def _few(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
-def split(rows: ExampleSet, seed: int) -> Rows:
-    """A fifth of the rows (at most 256) for calibration, the rest for the test."""
+def split(rows: ExampleSet, seed: int, limit: int) -> Rows:
+    """A fifth of the rows (at most 256) for calibration, the rest (at most `limit`) for the test.
+
+    Texts are there once, so no text is in both; of pairs, which may share a text with others,
+    those for calibration that do are left out.
+    """
     order = list(range(len(rows)))
     random.Random(seed).shuffle(order)  # noqa: S311 - a seeded draw, not a secret
     share = min(CALIBRATION_KEPT, len(rows) // 5)
-    calibration, test = sorted(order[:share]), sorted(order[share:])
+    test = sorted(order[share:][:limit])
+    calibration = sorted(_without_texts_of(test, order[:share], rows))
     note = (
         f"{len(test)} rows are used for the test and {len(calibration)} others for calibration; "
         "no row is in both."
@@ -118,6 +152,13 @@ def split(rows: ExampleSet, seed: int) -> Rows:
         test=pick(rows, test),
         notes=(*rows.notes, note),
     )
+
+
+def _without_texts_of(test: Sequence[int], others: Sequence[int], rows: ExampleSet) -> list[int]:
+    if not rows.pairs:
+        return list(others)
+    seen = {text.strip() for index in test for text in rows.pairs[index]}
+    return [one for one in others if not seen & {text.strip() for text in rows.pairs[one]}]
 
 
 def pick(rows: ExampleSet, chosen: Sequence[int]) -> ExampleSet:

@@ -6,6 +6,7 @@ Does not cover: the child process (questions.py).
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def preview(profile: Json, path: str, seed: int) -> Mapping[str, Json]:
     from pydantic import TypeAdapter
 
     model = TypeAdapter(ModelProfile).validate_python(profile)
-    rows = examples.read(model, path, seed=seed)
+    with tempfile.TemporaryDirectory(prefix="wizard-preview-") as scratch:
+        rows = examples.read(model, path, seed=seed, scratch=Path(scratch))
     return {
         "test_rows": len(rows.test),
         "calibration_rows": len(rows.calibration),

@@ -185,7 +185,8 @@ def _open(state: _Walk) -> tuple[Path, measure.Bench, Path | None]:
         model_folder = intake.folder_of(plan.profile.ref, report)
         intake.check_weights(model_folder)
     with state.phase(ROWS, plan.needs.data) as report:
-        rows = examples.read(plan.profile, plan.needs.data, seed=plan.needs.seed)
+        needs = plan.needs
+        rows = examples.read(plan.profile, needs.data, seed=needs.seed, scratch=site.folder)
         report(0.3, "")
         for sentence in rows.notes:
             state.notes.append(sentence)
