@@ -601,11 +601,29 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerDamage:
+    """How far one layer's output moved from the original's, on calibration rows. Shares are 0..1.
+
+    `layer` is the module's name in the original, `operator` the file's; `relative_error` is the
+    norm of the difference over the norm of the original's output; `clipped` the share of
+    activations at the end of their 8-bit range; `saturated` the share of 16-bit pair sums that a
+    CPU without VNNI would cut off (None where that cannot happen).
+    """
+
+    layer: str
+    operator: str
+    relative_error: float
+    clipped: float | None = None
+    saturated: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """Everything measured of one artifact, from its file, in fresh processes.
 
     `against` is the original's latency taken in turns with this one's, in the same session; it is
-    None for the original itself. Speed ratios use it and nothing else.
+    None for the original itself. Speed ratios use it and nothing else. `saturating` is the quality
+    under emulated 16-bit saturation, where the target's CPU may saturate and ours does not.
     """
 
     artifact: Artifact
@@ -617,6 +635,8 @@ class Measurement:
     audit: Audit
     host: HostFacts
     against: Latency | None = None
+    layers: tuple[LayerDamage, ...] = ()
+    saturating: Quality | None = None
 
 
 # --------------------------------------------------------------------------- data
@@ -690,6 +710,57 @@ class CandidateVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flip:
+    """A row whose answer changed. `kind`: "right to wrong", "wrong to right", "changed answer".
+
+    `example` is the text (or the picture's row) as the user knows it; answers are label names, or
+    scores for embeddings; confidences are 0..1.
+    """
+
+    row: int
+    kind: str
+    example: str
+    before: str
+    after: str
+    truth: str = ""
+    confidence_before: float | None = None
+    confidence_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceLoss:
+    """What one part of the data lost: rows where `column` is `value`.
+
+    `drop` in points with a 95 % interval; `p` is corrected for the number of looks (Holm); `clear`
+    when the loss is real after that correction and larger than the whole's.
+    """
+
+    column: str
+    value: str
+    rows: int
+    before: float
+    after: float
+    drop: Quantity
+    p: float
+    clear: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhoPays:
+    """Who pays for the compression: changed answers, slices, one sentence.
+
+    `flips_total` counts all changed answers, of which `flips` holds the first few hundred;
+    `too_small` counts slices left out for having too few rows.
+    """
+
+    sentence: str
+    slices: tuple[SliceLoss, ...] = ()
+    flips: tuple[Flip, ...] = ()
+    flips_total: int = 0
+    too_small: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """All candidates held against the contract. `chosen` keeps it; else `nearest` came closest."""
 
@@ -713,7 +784,8 @@ class Failed:
 class Outcome:
     """A job's whole result: what was planned, measured and concluded.
 
-    `measurements` holds every measured candidate by id; `seconds` the wall time of each phase.
+    `measurements` holds every measured candidate by id, `payers` who pays for it; `seconds` the wall
+    time of each phase.
     """
 
     plan: Plan
@@ -724,6 +796,7 @@ class Outcome:
     seconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
     data_origin: str = ""
+    payers: Mapping[str, WhoPays] = field(default_factory=dict)
 
 
 # --------------------------------------------------------------------------- events
