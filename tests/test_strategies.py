@@ -20,7 +20,7 @@ from wizard.errors import (
 )
 from wizard.nouns import Step
 from wizard.strategies import _contract as contract
-from wizard.strategies import _graph, _nbits, _rows, _torch, lossless, to_onnx
+from wizard.strategies import _file, _graph, _nbits, _rows, _torch, lossless, to_onnx
 
 
 def apply(name, artifact, bench, **settings):
@@ -259,9 +259,21 @@ def test_a_tidied_file_with_one_other_bit_is_refused(tmp_path, monkeypatch):
         text("lossless", tmp_path)
 
 
+def test_a_file_written_weight_by_weight_reads_back_equal(tmp_path):
+    """Also numbers that are not kept as raw bytes, and every other field of the model."""
+    import onnx
+
+    model = _graph.load(models.exported("text").path)
+    model.graph.initializer.append(onnx.helper.make_tensor("typed", 1, [2], [1.5, 2.5]))
+    model.metadata_props.add(key="made_by", value="us")
+    written = _graph.save(model, tmp_path / "model.onnx")
+
+    assert onnx.load(str(written)) == model
+
+
 def test_a_model_too_large_for_one_file_gets_a_data_file(tmp_path, monkeypatch):
     """Protobuf ends at 2 GB; both files count as the artifact."""
-    monkeypatch.setattr(_graph, "EXTERNAL_ABOVE", 10_000)
+    monkeypatch.setattr(_file, "EXTERNAL_ABOVE", 10_000)
     after = text("int8_dynamic", tmp_path)
 
     names = sorted(one.name for one in after.path.parent.iterdir())

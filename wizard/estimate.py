@@ -271,7 +271,7 @@ def _seconds(profile: ModelProfile) -> Quantity:
 def job(profile: ModelProfile, candidates: Sequence[Candidate]) -> JobForecast:
     """What the whole job needs on this machine: peak memory, disk, seconds."""
     weights = 4 * profile.parameters.total / 1e6
-    memory = 520 + 3.6 * weights
+    memory = 590 + 2.9 * weights
     disk = 40 + weights * (3 + len(candidates))
     each = _seconds(profile).value
     seconds = EXPORT_SECONDS + EXPORT_SECONDS_PER_MB * weights + each * (1 + len(candidates))

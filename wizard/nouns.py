@@ -784,8 +784,8 @@ class Failed:
 class Outcome:
     """A job's whole result: what was planned, measured and concluded.
 
-    `measurements` holds every measured candidate by id, `payers` who pays for it; `seconds` the wall
-    time of each phase.
+    `measurements` holds every measured candidate by id, `payers` who pays for it; `seconds` the
+    wall time of each phase.
     """
 
     plan: Plan

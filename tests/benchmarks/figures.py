@@ -130,12 +130,12 @@ def a_distilbert(folder: Path) -> Path:
     return folder
 
 
-def resident_mb(process: psutil.Process) -> float:
-    """Megabytes in memory of a process and everything it started."""
+def proportional_mb(process: psutil.Process) -> float:
+    """Megabytes of a process and everything it started; shared pages are divided (PSS)."""
     total = 0
     for one in (process, *process.children(recursive=True)):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            total += one.memory_info().rss
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += one.memory_full_info().pss
     return total / 1e6
 
 
@@ -182,7 +182,7 @@ def job_mb(running: psutil.Process) -> float:
     total = 0.0
     for one in psutil.process_iter(["cmdline"]):
         if "wizard.jobs.child" in " ".join(one.info["cmdline"] or ()):
-            total += resident_mb(one)
+            total += proportional_mb(one)
     return total
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from wizard import library
 from wizard.errors import DiskFull, MemoryFull, TimeUp, Unexpected, WizardError
-from wizard.jobs import store
+from wizard.jobs import steps, store
 from wizard.nouns import Ending, Explained, Finished, Noted, RunEvent
 from wizard.run import Site, result_object, walk
 from wizard.run.walk import write_json
@@ -107,6 +107,7 @@ class Turn:
 def _work(folder: Path, request: store.Request, log: EventLog) -> int:
     from wizard import intake
 
+    steps.warm_up()
     host = intake.host_facts(folder)
     site = Site(
         folder=folder,
@@ -116,6 +117,7 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
         clock=time.time,
         emit=log.emit,
         command=request.command,
+        apply=steps.apply_apart,
     )
     outcome, packed = walk(request.plan, site)
     write_json(folder / store.RESULT, result_object(outcome, packed))

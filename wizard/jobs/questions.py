@@ -51,7 +51,7 @@ def _answer(question: str, done: subprocess.CompletedProcess[bytes]) -> Json:
         because = last or f"its process ended with status {done.returncode}"
         raise WorkerFailed(what=_words(question), because=because) from error
     if "error" in reply:
-        raise _revive(reply["error"], reply["facts"])
+        raise revive(reply["error"], reply["facts"])
     answer: Json = reply["answer"]
     return answer
 
@@ -60,7 +60,8 @@ def _words(question: str) -> str:
     return question.replace("_", " ")
 
 
-def _revive(code: str, facts: dict[str, object]) -> WizardError:
+def revive(code: str, facts: dict[str, object]) -> WizardError:
+    """The error of another process, by its code and facts."""
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, WizardError) and kind.code == code:
             return kind(**facts)

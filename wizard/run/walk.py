@@ -65,7 +65,10 @@ LAST_START = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where and with what the walk works. `clock` is wall time in seconds since the epoch."""
+    """Where and with what the walk works. `clock` is wall time in seconds since the epoch.
+
+    `apply` makes one step's artifact; a job does it in a process of its own.
+    """
 
     folder: Path
     cache: Path
@@ -74,6 +77,7 @@ class Site:
     clock: Callable[[], float]
     emit: Callable[[RunEvent], None]
     command: str = ""
+    apply: Callable[[Step, Artifact, contract.Workbench], Artifact] = contract.apply_step
 
 
 @dataclass(slots=True)
@@ -259,7 +263,7 @@ def _make(
     for step in steps:
         done = (*done, json.dumps(jsonable(step), sort_keys=True))
         if done not in state.made:
-            state.made[done] = contract.apply_step(step, artifact, workbench)
+            state.made[done] = state.site.apply(step, artifact, workbench)
         artifact = state.made[done]
     return artifact
 

@@ -1,23 +1,23 @@
-"""Reading, rewriting and writing ONNX graphs: what several techniques need.
+"""Reading and rewriting ONNX graphs: what several techniques need.
 
-Covers: load and save, stored weights and who uses them, Gemm -> MatMul + Add, Transpose of a
+Covers: stored weights and who uses them, Gemm -> MatMul + Add, Transpose of a
 stored weight folded, dead parts dropped, a session for checking. All rewrites are exact.
 Does not cover: any change of numbers.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.errors import PromiseBroken
+from wizard.strategies._file import is_large as is_large
+from wizard.strategies._file import load as load
+from wizard.strategies._file import quiet as quiet
+from wizard.strategies._file import save as save
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
     Arrays = Mapping[str, np.ndarray[Any, Any]]
-
-# Protobuf stops at 2 GB; the exporters' own advice is to leave room for the graph.
-EXTERNAL_ABOVE = 1_500_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,63 +45,6 @@ class Footprint:
     @property
     def total(self) -> int:
         return self.matmul + self.embedding + self.conv + self.other
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps the libraries' chatter (prints, logs, their own deprecations) away from the user.
-
-    The quantizers call logging.basicConfig on import and warn on every run; none of it is about
-    the user's model.
-    """
-    root = logging.getLogger()
-    placeholder = logging.NullHandler()  # keeps logging.basicConfig from adding one of its own
-    root.addHandler(placeholder)
-    before = root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-        root.removeHandler(placeholder)
-
-
-def load(path: Path) -> onnx.ModelProto:
-    """The model with its external data, if any, in memory."""
-    import onnx
-
-    with quiet():
-        return onnx.load(str(path))
-
-
-def save(model: onnx.ModelProto, path: Path) -> Path:
-    """Write `model` to `path` (and `path`.data above 1.5 GB), without names of our machine.
-
-    The .onnx file gets its name last, so its presence means it is complete.
-    """
-    import onnx
-
-    strip(model)
-    temporary = path.with_suffix(".tmp")
-    beside = path.with_name(path.name + ".data")
-    beside.unlink(missing_ok=True)
-    if model.ByteSize() > EXTERNAL_ABOVE:
-        onnx.save(model, str(temporary), save_as_external_data=True, location=beside.name)
-    else:
-        temporary.write_bytes(model.SerializeToString(deterministic=True))
-    return temporary.replace(path)
-
-
-def strip(model: onnx.ModelProto) -> None:
-    """Drop stack traces, doc strings and intermediate shapes: they hold paths of our machine."""
-    graph = model.graph
-    del graph.value_info[:]
-    parts = (*graph.node, *graph.initializer, *graph.input, *graph.output)
-    for part in (model, graph, *parts):
-        part.ClearField("doc_string")
-        part.ClearField("metadata_props")
 
 
 def stored(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
@@ -292,11 +232,11 @@ def drop_unused(model: onnx.ModelProto) -> int:
             needed.update(_read_in_subgraphs(node))
     dropped = len(graph.node) - len(kept)
     _replace_nodes(model, list(reversed(kept)))
-    values = [one for one in graph.initializer if one.name in needed]
-    dropped += len(graph.initializer) - len(values)
-    del graph.initializer[:]
-    graph.initializer.extend(values)
-    return dropped
+    # One by one and in place: extending a protobuf list copies every weight.
+    unused = [i for i, one in enumerate(graph.initializer) if one.name not in needed]
+    for index in reversed(unused):
+        del graph.initializer[index]
+    return dropped + len(unused)
 
 
 def _read_in_subgraphs(node: onnx.NodeProto) -> set[str]:

@@ -7,6 +7,7 @@ Does not cover: caching and where files go (to_onnx.py).
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import os
@@ -22,7 +23,6 @@ from wizard.strategies import _graph
 
 if TYPE_CHECKING:
     import numpy as np
-    import onnx
     import torch
 
 AUTO_CLASSES = {
@@ -33,6 +33,7 @@ AUTO_CLASSES = {
 OUTPUTS = {Task.FEATURE_EXTRACTION: "last_hidden_state"}
 # The exporter treats 0 and 1 as constants, so the example batch is 2 (engine facts, part 2).
 EXAMPLE_BATCH, EXAMPLE_TOKENS = 2, 16
+UNSEEN = ((1, 7), (3, 33))  # batch and tokens at which the answers are compared
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 LONGEST_REASON = 200  # characters of an exporter's message worth showing
 
@@ -67,9 +68,16 @@ def checked_export(
         feeds = _Feeds(model, names, _side(folder, image_size))
         report(0.2, "reading the computation")
         output = OUTPUTS.get(task, "logits")
-        _graph.save(_export(_wrapped(model, names, output), names, output, feeds, opset), path)
+        given = [feeds.of(batch, tokens) for batch, tokens in UNSEEN]
+        expected = [_numbers(model, one, output) for one in given]
+        raw = path.with_name("raw.onnx")
+        _export(_wrapped(model, names, output), names, output, feeds, opset, raw)
+        del model  # its memory is needed for the file's own weights
+        gc.collect()
+        report(0.7, "tidying the file")
+        _tidy(raw, path)
         report(0.8, "comparing the answers")
-        return _compare(model, output, names, feeds, path)
+        return _compare(given, expected, path)
 
 
 def _load(folder: Path, task: Task) -> Any:
@@ -197,8 +205,14 @@ def _answer(model: Any, inputs: dict[str, Any], output: str) -> Any:
 
 
 def _export(
-    module: torch.nn.Module, names: tuple[str, ...], output: str, feeds: _Feeds, opset: int
-) -> onnx.ModelProto:
+    module: torch.nn.Module,
+    names: tuple[str, ...],
+    output: str,
+    feeds: _Feeds,
+    opset: int,
+    path: Path,
+) -> None:
+    """Straight to disk, weights beside the file: in memory they would be held three times."""
     import torch
 
     free = {0: "batch"} if names == ("pixel_values",) else {0: "batch", 1: "sequence"}
@@ -216,26 +230,40 @@ def _export(
         )
     except torch.onnx.OnnxExporterError as error:
         raise ExportFailed(model=type(module).__name__, because=_reason(error)) from error
-    model = program.model_proto
+    program.save(str(path), external_data=True)
+
+
+def _tidy(raw: Path, path: Path) -> None:
+    """The exporter's file with its weights, folded and stripped, at `path`."""
+    model = _graph.load(raw)
+    for left in (raw, raw.with_name(raw.name + ".data")):
+        left.unlink(missing_ok=True)
     _graph.fold_transposed_weights(model)
     _graph.drop_unused(model)
-    return model
+    _graph.save(model, path)
 
 
-def _compare(model: Any, output: str, names: tuple[str, ...], feeds: _Feeds, path: Path) -> Parity:
-    """Run both at two shapes that the exporter did not see."""
-    import numpy as np
+def _numbers(model: Any, given: dict[str, Any], output: str) -> np.ndarray[Any, Any]:
+    """What PyTorch answers."""
     import torch
+
+    with torch.no_grad():
+        inputs = {name: torch.from_numpy(value) for name, value in given.items()}
+        answer: np.ndarray[Any, Any] = _answer(model, inputs, output).numpy().copy()
+        return answer
+
+
+def _compare(
+    given: list[dict[str, Any]], expected: list[np.ndarray[Any, Any]], path: Path
+) -> Parity:
+    """What ONNX Runtime answers at the shapes that the exporter did not see."""
+    import numpy as np
 
     session = _graph.session(path)
     largest, shapes = 0.0, []
-    for batch, tokens in ((1, 7), (3, 33)):
-        given = feeds.of(batch, tokens)
-        with torch.no_grad():
-            inputs = {name: torch.from_numpy(given[name]) for name in names}
-            expected = _answer(model, inputs, output).numpy()
-        found = session.run(None, given)[0]
-        difference = np.abs(found - expected).max() if found.shape == expected.shape else np.inf
+    for one, wanted in zip(given, expected, strict=True):
+        found = session.run(None, one)[0]
+        difference = np.abs(found - wanted).max() if found.shape == wanted.shape else np.inf
         largest = max(largest, float(np.nan_to_num(difference, nan=np.inf)))
-        shapes.append(tuple(given[names[0]].shape))
+        shapes.append(tuple(next(iter(one.values())).shape))
     return Parity(largest_difference=largest, shapes=tuple(shapes))

@@ -60,7 +60,7 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
             per_channel=settings.per_channel,
             reduce_range=settings.reduce_range,
             weight_type=QuantType.QInt8 if settings.weight_type == "int8" else QuantType.QUInt8,
-            use_external_data_format=model.ByteSize() > _graph.EXTERNAL_ABOVE,
+            use_external_data_format=_graph.is_large(model),
         )
         model = _graph.load(working)
     bench.report(0.8, "rounding the embeddings")

@@ -102,7 +102,7 @@ def _quantized(model: onnx.ModelProto, settings: Settings, bench: Workbench) -> 
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             calibrate_method=methods[settings.method],
-            use_external_data_format=model.ByteSize() > _graph.EXTERNAL_ABOVE,
+            use_external_data_format=_graph.is_large(model),
             extra_options=_options(settings),
         )
         made = _graph.load(working)

@@ -1,0 +1,125 @@
+"""Applies each step of a job in a process of its own.
+
+Covers: giving a step's memory back when it is done (a whole export holds several copies of the
+weights), a crash of a library that ends one candidate rather than the job, progress on the way.
+Does not cover: what a step does (strategies), the limits of the whole job (child.py).
+
+The processes are forked from a small server that has the libraries loaded (Linux, macOS), or
+started afresh (Windows). A step whose job is gone ends itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from typing import TYPE_CHECKING
+
+from wizard.errors import WizardError, WorkerFailed
+from wizard.jobs.questions import revive
+from wizard.nouns import Artifact, Step
+from wizard.strategies import _contract as contract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PRELOADED = ("wizard.strategies._contract", "onnx", "onnxruntime.quantization")
+
+
+def warm_up() -> None:
+    """Start the server that later processes come from; returns at once."""
+    context = _context()
+    if context.get_start_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        context.set_forkserver_preload(list(PRELOADED))
+        threading.Thread(target=forkserver.ensure_running, daemon=True).start()
+
+
+def apply_apart(step: Step, artifact: Artifact, bench: contract.Workbench) -> Artifact:
+    """What contract.apply_step gives, from a process that ends with the step.
+
+    Raises what the step raised, or WorkerFailed when its process died without a word.
+    """
+    context = _context()
+    ours, theirs = context.Pipe(duplex=False)
+    alone = dataclasses.replace(bench, report=_silent)
+    process = context.Process(  # type: ignore[attr-defined] # every context has it
+        target=_work, args=(theirs, step, artifact, alone), daemon=True
+    )
+    process.start()
+    theirs.close()
+    try:
+        return _listen(ours, bench.report, step)
+    except EOFError as error:
+        process.join()
+        because = f"its process ended with status {process.exitcode}"
+        raise WorkerFailed(what=_title(step), because=because) from error
+    finally:
+        ours.close()
+        process.join()
+
+
+def _context() -> BaseContext:
+    several = multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if "forkserver" in several else "spawn")
+
+
+def _listen(pipe: Connection, report: Callable[[float, str], None], step: Step) -> Artifact:
+    while True:
+        kind, content = pipe.recv()
+        if kind == "progress":
+            report(*content)
+        elif kind == "made":
+            assert isinstance(content, Artifact)  # noqa: S101 - narrows the type for mypy
+            return content
+        elif kind == "refused":
+            raise revive(*content)
+        elif kind == "machine":
+            raise content
+        else:
+            raise WorkerFailed(what=_title(step), because=content)
+
+
+def _title(step: Step) -> str:
+    return contract.discover()[step.strategy].title
+
+
+def _silent(fraction: float, detail: str) -> None:
+    del fraction, detail
+
+
+def _work(pipe: Connection, step: Step, artifact: Artifact, bench: contract.Workbench) -> None:
+    """In the step's own process: one artifact or one failure goes back through the pipe."""
+    threading.Thread(target=_end_with_the_job, daemon=True).start()
+
+    def report(fraction: float, detail: str) -> None:
+        pipe.send(("progress", (fraction, detail)))
+
+    try:
+        made = contract.apply_step(step, artifact, dataclasses.replace(bench, report=report))
+        pipe.send(("made", made))
+    except WizardError as error:
+        pipe.send(("refused", (error.code, dict(error.facts))))
+    except (OSError, MemoryError) as error:
+        traceback.print_exc()
+        pipe.send(("machine", _plain(error)))
+    except Exception as error:  # noqa: BLE001 - the top of a child process
+        traceback.print_exc()
+        pipe.send(("failed", f"{type(error).__name__}: {error}".split("\n", 1)[0][:200]))
+
+
+def _plain(error: OSError | MemoryError) -> OSError | MemoryError:
+    """Without what cannot travel between processes."""
+    return OSError(error.errno, error.strerror) if isinstance(error, OSError) else MemoryError()
+
+
+def _end_with_the_job() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
