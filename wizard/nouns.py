@@ -591,13 +591,14 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """A score with its metric's name. `higher_is_better` is always said."""
+    """A score with its metric's name. `doubts` say why it may mean nothing (wrong tokenizer)."""
 
     metric: str
     value: Quantity
     answers: Answers
     agreement: Quantity | None = None
     higher_is_better: bool = True
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from wizard.errors import WorkerFailed
-from wizard.examples.feeds import Feeds
+from wizard.examples.feeds import Feeds, load_feeds
 from wizard.measure import audit as auditing
-from wizard.measure import memory, quality, speed
+from wizard.measure import memory, quality, sanity, speed
 from wizard.measure.process import Process
 from wizard.nouns import (
     Artifact,
@@ -24,6 +24,7 @@ from wizard.nouns import (
     HostFacts,
     Measurement,
     ModelProfile,
+    Quality,
     Task,
     Workload,
 )
@@ -57,39 +58,47 @@ class OneAnswer:
 def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
     """Everything measured of the original; its answers are kept for every candidate."""
     looked = _audit(artifact)
+    doubts = sanity.of_inputs(load_feeds(bench.feeds), bench.profile)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
         raw = quality.outputs(process, _outputs(bench, artifact), _part(bench, 0.05, 0.6))
+        sanity.same_rows(len(raw), bench.examples)
         bench.report(0.65, "timing")
         taken = speed.alone(process, bench.workload, bench.seconds)
         looked = _checked(looked, process)
     scored = quality.score(raw, bench.examples, bench.profile, None)
+    doubts = (*doubts, *sanity.of_original(scored, bench.profile.labels))
     return Measurement(
         artifact=artifact,
         size=memory.size_of(artifact),
         zipped=memory.zipped_size_of(artifact),
         latency=taken,
         memory=needed,
-        quality=scored,
+        quality=dataclasses.replace(scored, doubts=doubts),
         audit=looked,
         host=bench.host,
     )
 
 
 def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> Measurement:
-    """Everything measured of a candidate, its speed in turns with the original's."""
+    """Everything measured of a candidate, its speed in turns with the original's.
+
+    Raises WorkerFailed when the original's file is no longer the one that was weighed.
+    """
     import numpy as np
 
+    sanity.unchanged(original.artifact)
     looked = _audit(artifact)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
         raw = quality.outputs(process, _outputs(bench, artifact), _part(bench, 0.05, 0.5))
+        sanity.same_rows(len(raw), bench.examples)
         looked = _checked(looked, process)
         bench.report(0.6, "timing in turns with the original")
         with Process(original.artifact.path, bench.feeds, bench.threads) as first:
             before, after = speed.in_turns(first, process, bench.workload, bench.seconds)
     kept = np.load(_outputs(bench, original.artifact), allow_pickle=False)
-    scored = quality.score(raw, bench.examples, bench.profile, kept)
+    scored = _with_order(quality.score(raw, bench.examples, bench.profile, kept), original, bench)
     return Measurement(
         artifact=artifact,
         size=memory.size_of(artifact),
@@ -101,6 +110,18 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         host=bench.host,
         against=before,
     )
+
+
+def _with_order(scored: Quality, original: Measurement, bench: Bench) -> Quality:
+    """Labels in another order are a collapse with a name."""
+    moved = sanity.reordered(original.quality.answers, scored.answers, bench.profile.labels)
+    answers = dataclasses.replace(scored.answers, collapse=(*moved, *scored.answers.collapse))
+    return dataclasses.replace(scored, answers=answers)
+
+
+def calibration_doubts(calibration: Path, test: Path) -> tuple[str, ...]:
+    """Why ranges learnt from these calibration rows may not fit the test rows."""
+    return sanity.of_calibration(load_feeds(calibration), load_feeds(test))
 
 
 def answer_one(model: Path, feeds: Path, profile: ModelProfile) -> OneAnswer:
@@ -152,7 +173,9 @@ def _checked(looked: Audit, process: Process) -> Audit:
     """The audit with the difference between optimized and plain graph."""
     said = process.ask("plain", rows=ROWS_UNOPTIMIZED)
     findings = looked.findings
-    if said["flips"] and said["difference"] > 0.05 * max(said["scale"], 1e-9):
+    if said["again"] > 1e-5 * max(said["scale"], 1e-9):
+        findings = (*findings, "It gives another answer each time it is asked the same.")
+    elif said["flips"] and said["difference"] > 0.05 * max(said["scale"], 1e-9):
         findings = (*findings, "Its answers depend on ONNX Runtime's graph optimization.")
     return dataclasses.replace(
         looked, optimization_max_difference=said["difference"], findings=findings
@@ -167,6 +190,7 @@ __all__ = [
     "Bench",
     "OneAnswer",
     "answer_one",
+    "calibration_doubts",
     "raw_answers",
     "weigh_candidate",
     "weigh_original",

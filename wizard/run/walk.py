@@ -193,13 +193,14 @@ def _open(state: _Walk) -> tuple[Path, measure.Bench, Path | None]:
         rows = examples.read(plan.profile, needs.data, seed=needs.seed, scratch=site.folder)
         report(0.3, "")
         for sentence in rows.notes:
-            state.notes.append(sentence)
-            site.emit(Noted(at=site.clock(), sentence=sentence))
+            _note(state, sentence)
         calibration = _feeds(plan, model_folder, rows.calibration, site.folder / "calibration.npz")
         report(0.6, "")
         feeds = _feeds(plan, model_folder, rows.test, site.folder / "test.npz")
         if feeds is None:
             raise NotSupported(strategy="measuring", because="there is not one example to run")
+        for sentence in measure.calibration_doubts(calibration, feeds) if calibration else ():
+            _note(state, sentence)
     bench = measure.Bench(
         profile=plan.profile,
         feeds=feeds,
@@ -211,6 +212,11 @@ def _open(state: _Walk) -> tuple[Path, measure.Bench, Path | None]:
         report=lambda fraction, detail: None,
     )
     return model_folder, bench, calibration
+
+
+def _note(state: _Walk, sentence: str) -> None:
+    state.notes.append(sentence)
+    state.site.emit(Noted(at=state.site.clock(), sentence=sentence))
 
 
 def _feeds(plan: Plan, folder: Path, rows: examples.ExampleSet, out: Path) -> Path | None:
