@@ -221,15 +221,15 @@ def test_noise_is_measured_from_like_blocks():
     calm = [list(2 + 0.01 * rng.random(20)) for _ in range(14)]
     wild = [list((2 + 2 * (i % 3)) + 0.01 * rng.random(20)) for i in range(14)]
 
-    assert speed.latency_of(calm, speed._spread(calm)).noise < 1.02
-    assert speed.latency_of(wild, speed._spread(wild)).noise > 1.1
+    assert speed.latency_of(calm, speed.spread(calm)).noise < 1.02
+    assert speed.latency_of(wild, speed.spread(wild)).noise > 1.1
     assert speed.latency_of(wild, 1.0).busy
 
 
 def test_false_speed_ups_stay_below_one_in_twenty():
     """A/A simulations: the same model twice is called faster in at most 5 % of 400 tries."""
     from tests.factories import a_measurement
-    from wizard.compare.judge import ratio
+    from wizard.compare.turns import ratio
 
     rng = np.random.default_rng(1)
     false = 0
@@ -238,7 +238,7 @@ def test_false_speed_ups_stay_below_one_in_twenty():
         for _ in range(2):
             level = 2 * np.exp(0.05 * rng.normal(size=14))
             blocks = [list(one * np.exp(0.03 * rng.normal(size=10))) for one in level]
-            made.append((blocks, speed._spread(blocks)))
+            made.append((blocks, speed.spread(blocks)))
         noise = max(made[0][1], made[1][1])
         medians = [float(np.median(np.concatenate(blocks))) for blocks, _ in made]
         shown = [

@@ -574,7 +574,8 @@ class Answers:
     """What a model said, row by row, in the order of `rows`.
 
     Classification: `predicted` label indices, `confidence` of the predicted class, `truth` (or
-    empty without labels). Embeddings with pairs: `scores` (cosine of each pair) and `target`.
+    empty without labels). Embeddings with pairs: `scores` (cosine of each pair) and `target`;
+    without: `scores` are the cosines of each row with the next.
     `agreement` is, per row, agreement with the original: 1/0 for the same top answer, or the
     cosine between the two embeddings; empty for the original itself.
     """
@@ -683,7 +684,8 @@ class Clause:
     """One clause of the contract, held against the measurements.
 
     `limit` in `unit`; `low` and `high` bound the compared value (`after`, or the drop for quality).
-    `because` says why, `next` what to do about it.
+    `because` says why, `next` what to do about it. `metric` names a quality clause's score;
+    `p_value` is the exact McNemar test's, where answers are right or wrong.
     """
 
     name: str
@@ -699,6 +701,8 @@ class Clause:
     next: str = ""
     hard: bool = True
     more_examples: int | None = None
+    metric: str = ""
+    p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wizard.compare.judge import ratio
+from wizard.compare.turns import ratio
 from wizard.nouns import (
     CandidateVerdict,
     Clause,

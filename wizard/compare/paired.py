@@ -1,11 +1,12 @@
-"""The statistics of two models answering the same rows, and the same requests in turns.
+"""The statistics of two models answering the same rows.
 
 Covers: Tango's score interval for the difference of paired proportions, the exact McNemar p, the
-BCa bootstrap for any other paired statistic, how many more rows would settle a doubt, the ratio of
-two latencies taken in turns. Does not cover: what is tolerable (judge.py).
+BCa bootstrap for any other paired statistic, how many more rows would settle a doubt.
+Does not cover: what is tolerable (judge.py), macro-F1 as such a statistic (macro.py), speed
+(turns.py).
 Sources: Tango 1998, Statistics in Medicine 17:891-908; Clopper and Pearson 1934; McNemar 1947;
-Efron 1987 (BCa). The size and power of each bound are measured in
-tests/slow/test_calibration_of_verdicts.py.
+Efron 1987 (BCa); Gaffke 2005; Learned-Miller and Thomas 2020, arXiv 1905.06208. The size and
+power of each bound are measured in tests/slow/test_calibration_of_verdicts.py.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wizard.nouns import Latency
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -24,8 +23,12 @@ if TYPE_CHECKING:
 
 # One-sided 95 %: the bound that decides.
 Z_ONE_SIDED = 1.6448536269514722
+# A score interval is a little too narrow in few rows; see _upper.
+Z_TANGO = 1.69
 RESAMPLES = 10_000
-RATIO_RESAMPLES = 2000
+# More rows settle a doubt in four cases of five.
+SETTLED_SHARE, Z_LUCK = 0.8, 0.8416212335729143
+LOOKS_AHEAD = 1000
 MORE_AT_MOST = 10_000_000
 # Below this a bootstrap says PASS too often: 7.7 % at 100 skewed rows, 12 % at 30 (simulated).
 ROWS_TO_RESAMPLE = 100
@@ -38,7 +41,8 @@ class Drop:
     """How much was lost (positive) with one-sided 95 % bounds on either side; shares, not points.
 
     `p_value` is McNemar's and `changed` the rows lost and won, where they apply. With fewer than
-    `least_rows` rows `high` is not to be trusted for a PASS.
+    `least_rows` rows `high` is not to be trusted for a PASS. `unseen` is the part of `high` that
+    allows for rare rows of the worst kind which these rows may lack; it shrinks with their number.
     """
 
     value: float
@@ -48,6 +52,7 @@ class Drop:
     p_value: float | None = None
     changed: tuple[int, int] | None = None
     least_rows: int = 0
+    unseen: float = 0.0
 
     @property
     def enough_rows(self) -> bool:
@@ -74,7 +79,8 @@ def _upper(lost: float, won: float, rows: float) -> float:
     """Tango's bound; without a single win never below the exact bound on the share lost.
 
     Alone, Tango's passes 6.7 % of models that lose just too much when nothing is won and rows are
-    few; with the exact bound at most 5.5 %, at the same power (exact sums over 760 cases).
+    few, and 5.5 % with the exact bound. With `Z_TANGO` too it is at most 4.9 %, at the same power
+    (exact sums over 792 cases: 100 to 4,000 rows, half a point to ten, 0 to 10 % won).
     """
     bound = _tango(lost, won, rows)
     return bound if won else max(bound, _clopper_pearson(lost, rows))
@@ -91,7 +97,7 @@ def _tango(b: float, c: float, n: float) -> float:
     from scipy.optimize import brentq
 
     def excess(delta: float) -> float:
-        return _score(b, c, n, delta) + Z_ONE_SIDED
+        return _score(b, c, n, delta) + Z_TANGO
 
     edge = 1 - 1e-12
     inner = min(max((b - c) / n, -1 + 1e-9), 1 - 1e-9)
@@ -117,45 +123,142 @@ def _score(b: float, c: float, n: float, delta: float) -> float:
 class Statistic:
     """A loss that is a function of means over rows: `loss(means)` of the means of `features`.
 
-    `features` is [rows, m]; `loss` takes [k, m] means and gives [k] losses.
+    `features` is [rows, m], an array or sparse; `loss` takes [k, m] means and gives [k] losses.
+    `counts` [rows] says how many rows each line stands for (rows that are alike need one line);
+    `worst` [m] is the most harmful row there could be, where one alone would matter.
     """
 
-    features: Array
+    features: Any
     loss: Callable[[Array], Array]
+    counts: Array | None = None
+    worst: Array | None = None
+
+    @property
+    def rows(self) -> int:
+        return self.features.shape[0] if self.counts is None else int(self.counts.sum())
 
 
 def drop_by_bootstrap(statistic: Statistic, seed: int, resamples: int = RESAMPLES) -> Drop:
-    """The loss of any paired statistic, with BCa bounds widened for few rows."""
+    """The loss of any paired statistic, with BCa bounds widened for few rows.
+
+    Where the statistic names a worst row, `high` also leaves room for such rows unseen: the 95 %
+    quantile of the loss under Dirichlet weights over the rows and one worst row more. For means
+    that is the bound of Gaffke 2005 and of Learned-Miller and Thomas 2020; for shares it is
+    Clopper and Pearson's.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    units = _units(statistic, rng)
+    value = float(statistic.loss((units.total / units.rows)[None])[0])
+    low, high = _bca(statistic, units, value, _Draw(rng, resamples))
+    low, high = min(low, value), max(high, value)
+    unseen = high
+    if statistic.worst is not None:
+        with_it = _with_one_worst_row(statistic, statistic.worst, units, _Draw(rng, resamples))
+        unseen = max(high, with_it)
+    return Drop(
+        value=value,
+        low=low,
+        high=unseen,
+        unseen=unseen - high,
+        rows=units.rows,
+        least_rows=ROWS_TO_RESAMPLE,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Units:
+    """What is drawn: sums of features [units, m], rows in each unit, and how often it exists."""
+
+    sums: Any
+    sizes: Array
+    counts: Array
+
+    @property
+    def rows(self) -> int:
+        return round(float(self.sizes @ self.counts))
+
+    @property
+    def total(self) -> Array:
+        import numpy as np
+
+        return np.asarray(self.counts @ self.sums)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """The source of chance and how many resamples to take of it."""
+
+    rng: np.random.Generator
+    resamples: int
+
+    def portions(self, units: int) -> list[int]:
+        """Resamples by portions that fit into memory."""
+        size = max(1, 2_000_000 // units)
+        return [min(size, self.resamples - at) for at in range(0, self.resamples, size)]
+
+
+def _units(statistic: Statistic, rng: np.random.Generator) -> _Units:
+    """Lines as they are while they are few, else sums over random groups of rows."""
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    lines = statistic.features.shape[0]
+    counts = np.ones(lines) if statistic.counts is None else statistic.counts.astype(float)
+    if lines <= GROUPS_AT_MOST:
+        return _Units(sums=statistic.features, sizes=np.ones(lines), counts=counts)
+    row_of = rng.permutation(np.repeat(np.arange(lines), counts.astype(int)))
+    group_of = np.arange(len(row_of)) * GROUPS_AT_MOST // len(row_of)
+    shape = (GROUPS_AT_MOST, lines)
+    grouping = csr_array((np.ones(len(row_of)), (group_of, row_of)), shape=shape)
+    sizes = np.bincount(group_of, minlength=GROUPS_AT_MOST).astype(float)
+    return _Units(sums=grouping @ statistic.features, sizes=sizes, counts=np.ones(len(sizes)))
+
+
+def _bca(statistic: Statistic, units: _Units, value: float, draw: _Draw) -> tuple[float, float]:
     import numpy as np
     from scipy.stats import norm
 
-    rng = np.random.default_rng(seed)
-    rows = len(statistic.features)
-    sums, sizes = _grouped(statistic.features, rng)
-    total = sums.sum(axis=0)
-    value = float(statistic.loss((total / rows)[None])[0])
     drawn = np.concatenate(
         [
-            statistic.loss(_resampled(sums, sizes, count, rng))
-            for count in _portions(resamples, max(1, 2_000_000 // len(sums)))
+            statistic.loss(_resampled(units, count, draw.rng))
+            for count in draw.portions(len(units.sizes))
         ]
     )
-    low = high = value
-    if np.ptp(drawn) > 0:
-        below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
-        bias = norm.ppf(np.clip(below, 1e-4, 1 - 1e-4))
-        left_out = statistic.loss((total - sums) / (rows - sizes)[:, None])
-        bend = _acceleration(left_out)
-        z = np.array([-1, 1]) * _z_for(rows)
-        shifted = norm.cdf(bias + (bias + z) / (1 - bend * (bias + z)))
-        low, high = (float(one) for one in np.quantile(drawn, shifted))
-    return Drop(
-        value=value,
-        low=min(low, value),
-        high=max(high, value),
-        rows=rows,
-        least_rows=ROWS_TO_RESAMPLE,
-    )
+    if np.ptp(drawn) == 0:
+        return value, value
+    below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
+    bias = norm.ppf(np.clip(below, 1e-4, 1 - 1e-4))
+    others = (units.rows - units.sizes)[:, None]
+    left_out = statistic.loss((units.total - units.sums) / np.maximum(others, 1))
+    bend = _acceleration(left_out, units.counts)
+    z = np.array([-1, 1]) * _z_for(units.rows)
+    shifted = norm.cdf(bias + (bias + z) / (1 - bend * (bias + z)))
+    low, high = (float(one) for one in np.quantile(drawn, shifted))
+    return low, high
+
+
+def _with_one_worst_row(statistic: Statistic, worst: Array, units: _Units, draw: _Draw) -> float:
+    """The 95 % quantile under Dirichlet weights, with one row more: the worst there could be."""
+    import numpy as np
+
+    drawn = []
+    for count in draw.portions(len(units.sizes)):
+        weights = draw.rng.standard_gamma(units.counts * units.sizes, (count, len(units.sizes)))
+        extra = draw.rng.standard_exponential((count, 1))
+        total = weights.sum(axis=1, keepdims=True) + extra
+        means = weights @ _per_row(units) + extra * worst
+        drawn.append(statistic.loss(means / total))
+    return float(np.quantile(np.concatenate(drawn), 0.95))
+
+
+def _per_row(units: _Units) -> Any:
+    """Mean features of a unit's rows."""
+    if (units.sizes == 1).all():
+        return units.sums
+    scaled = units.sums / units.sizes[:, None]
+    return scaled.tocsr() if hasattr(scaled, "tocsr") else scaled
 
 
 def _z_for(rows: int) -> float:
@@ -167,38 +270,28 @@ def _z_for(rows: int) -> float:
     return float(t.ppf(0.95, rows - 1)) * math.sqrt(rows / (rows - 1))
 
 
-def _portions(total: int, size: int) -> list[int]:
-    return [min(size, total - start) for start in range(0, total, size)]
+def _resampled(units: _Units, count: int, rng: np.random.Generator) -> Array:
+    """Means of the features over `count` draws of rows (or groups) with replacement.
 
-
-def _grouped(features: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Sums over groups of rows and the groups' sizes; a group is one row while they are few."""
+    Lines that stand for several rows are drawn by a multinomial, which is the same thing.
+    """
     import numpy as np
 
-    rows = len(features)
-    if rows <= GROUPS_AT_MOST:
-        return features, np.ones(rows)
-    order = rng.permutation(rows)
-    starts = np.linspace(0, rows, GROUPS_AT_MOST, endpoint=False).astype(int)
-    sizes = np.diff(np.append(starts, rows)).astype(float)
-    return np.add.reduceat(features[order], starts, axis=0), sizes
+    lines = len(units.sizes)
+    if (units.counts == 1).all():
+        draws = rng.integers(0, lines, (count, lines)) + lines * np.arange(count)[:, None]
+        times = np.bincount(draws.ravel(), minlength=count * lines).reshape(count, lines)
+    else:
+        total = round(float(units.counts.sum()))
+        times = rng.multinomial(total, units.counts / units.counts.sum(), size=count)
+    return np.asarray((times @ units.sums) / (times @ units.sizes)[:, None])
 
 
-def _resampled(sums: Array, sizes: Array, count: int, rng: np.random.Generator) -> Array:
-    """Means of the features over `count` draws of groups with replacement."""
-    import numpy as np
-
-    groups = len(sums)
-    draws = rng.integers(0, groups, (count, groups)) + groups * np.arange(count)[:, None]
-    times = np.bincount(draws.ravel(), minlength=count * groups).reshape(count, groups)
-    return np.asarray((times @ sums) / (times @ sizes)[:, None])
-
-
-def _acceleration(left_out: Array) -> float:
-    """BCa's acceleration from a jackknife."""
-    gap = left_out.mean() - left_out
-    spread = (gap**2).sum()
-    return float((gap**3).sum() / (6 * spread**1.5)) if spread > 0 else 0.0
+def _acceleration(left_out: Array, counts: Array) -> float:
+    """BCa's acceleration from a jackknife; `counts` rows gave each value."""
+    gap = (left_out * counts).sum() / counts.sum() - left_out
+    spread = (counts * gap**2).sum()
+    return float((counts * gap**3).sum() / (6 * spread**1.5)) if spread > 0 else 0.0
 
 
 def rank_loss(
@@ -206,7 +299,9 @@ def rank_loss(
 ) -> Statistic:
     """Spearman's rho before minus after; ranks are kept while rows are drawn.
 
-    A model whose scores are all the same has no rank correlation: 0.
+    A model whose scores are all the same has no rank correlation: 0. The worst row is an average
+    one turned around; with BCa alone up to 55 % of simulated models that scramble a few rows and
+    lose just too much would pass, with such a row at most 4.7 %.
     """
     import numpy as np
     from scipy.stats import rankdata
@@ -221,7 +316,9 @@ def rank_loss(
             at - a * t, aa - a * a, tt - t * t
         )
 
-    return Statistic(features=features, loss=loss)
+    worst = features.mean(axis=0)
+    worst[7] = -worst[6]
+    return Statistic(features=features, loss=loss, worst=worst)
 
 
 def _correlation(together: Array, first: Array, second: Array) -> Array:
@@ -233,16 +330,22 @@ def _correlation(together: Array, first: Array, second: Array) -> Array:
 
 
 def mean_loss(values: Sequence[float]) -> Statistic:
-    """One minus the mean (of cosines, say)."""
+    """One minus the mean (of cosines, say); the worst row has nothing in common: 0."""
     import numpy as np
 
     return Statistic(
-        features=np.asarray(values, dtype=float)[:, None], loss=lambda means: 1 - means[:, 0]
+        features=np.asarray(values, dtype=float)[:, None],
+        loss=lambda means: 1 - means[:, 0],
+        worst=np.zeros(1),
     )
 
 
 def more_rows(drop: Drop, tolerance: float) -> int | None:
-    """Rows to add so that, with the same rates, the bound would fall on one side; None if never."""
+    """Rows to add so that the bound falls on one side; None if no number would do.
+
+    Enough for four cases in five when the rates seen so far are the true ones: with as many as
+    bring the expected bound to the limit, chance would leave every second case unsettled.
+    """
     if not drop.enough_rows:
         return drop.least_rows - drop.rows
     if drop.value == tolerance or not math.isfinite(drop.value):
@@ -258,45 +361,33 @@ def more_rows(drop: Drop, tolerance: float) -> int | None:
 
 
 def _settled(drop: Drop, tolerance: float, rows: int) -> bool:
-    """Whether the bound, at the same rates but over `rows` rows, lies on the value's side."""
-    if drop.changed is None:  # a bootstrap's reach shrinks with the root of the rows
-        shrunk = math.sqrt(drop.rows / rows)
-        low = drop.value - (drop.value - drop.low) * shrunk
-        high = drop.value + (drop.high - drop.value) * shrunk
-    else:
-        lost, won = (one * rows / drop.rows for one in drop.changed)
-        low, high = -_upper(won, lost, rows), _upper(lost, won, rows)
-    return high <= tolerance if drop.value < tolerance else low > tolerance
+    """Whether over `rows` rows the verdict would be settled in four cases of five."""
+    if drop.changed is not None:
+        return _share_settled(drop.changed, drop.rows, tolerance, rows) >= SETTLED_SHARE
+    # A bootstrap's reach shrinks with the root of the rows, what it may not have seen faster.
+    times = rows / drop.rows
+    below, above = drop.value - drop.low, drop.high - drop.unseen - drop.value
+    low = drop.value - below / math.sqrt(times)
+    high = drop.value + above / math.sqrt(times) + drop.unseen / times
+    error = max(below, above) / Z_ONE_SIDED / math.sqrt(times)
+    luck = Z_LUCK * error * math.sqrt(1 - drop.rows / rows)
+    return high + luck <= tolerance if drop.value < tolerance else low - luck > tolerance
 
 
-def ratio_in_turns(before: Latency, after: Latency) -> tuple[float, float, float]:
-    """The ratio after / before at the median, with a two-sided 95 % interval.
-
-    Blocks taken side by side are drawn together, so that a drift of the machine cancels.
-    """
+def _share_settled(changed: tuple[int, int], seen: int, tolerance: float, rows: int) -> float:
+    """How often the bound leaves the limit when the rows to come are like those seen (seeded)."""
     import numpy as np
 
     rng = np.random.default_rng(0)
-    first, second = _table(before), _table(after)
-    count = min(len(first), len(second))
-    draws = rng.integers(0, count, (RATIO_RESAMPLES, count))
-    ratios = _medians(second, draws) / _medians(first, draws)
-    low, high = (float(one) for one in np.percentile(ratios, (2.5, 97.5)))
-    value = after.p50.value / before.p50.value
-    return value, min(low, value), max(high, value)
+    rates = [one / seen for one in changed]
+    new = rng.multinomial(rows - seen, [*rates, 1 - sum(rates)], LOOKS_AHEAD)[:, :2]
+    found, times = np.unique(new + np.array(changed), axis=0, return_counts=True)
+    settled = [_decided(lost, won, rows, tolerance) for lost, won in found.tolist()]
+    return float((times * settled).sum() / LOOKS_AHEAD)
 
 
-def _table(latency: Latency) -> Array:
-    """Milliseconds [blocks, requests], cut to the shortest block."""
-    import numpy as np
-
-    ends = np.cumsum(latency.blocks)[:-1]
-    parts = np.split(np.array(latency.samples_ms), ends)
-    width = min(len(part) for part in parts)
-    return np.stack([part[:width] for part in parts])
-
-
-def _medians(table: Array, draws: Array) -> Array:
-    import numpy as np
-
-    return np.asarray(np.median(table[draws].reshape(len(draws), -1), axis=1))
+def _decided(lost: int, won: int, rows: int, tolerance: float) -> bool:
+    """`_upper(lost, won) <= tolerance or -_upper(won, lost) > tolerance`, without its search."""
+    statistic = _score(lost, won, rows, tolerance)
+    passed = statistic <= -Z_TANGO and (won > 0 or _clopper_pearson(lost, rows) <= tolerance)
+    return passed or (statistic > Z_TANGO and -_upper(won, lost, rows) > tolerance)

@@ -1,7 +1,8 @@
 """What a model answers, row by row, and how right it is.
 
-Covers: accuracy; Spearman's correlation for pairs; agreement with the original; collapse (NaN,
-constant answers, one class far above its base rate, vectors in a cone, saturated confidence).
+Covers: accuracy, or macro-F1 when the labels are uneven; Spearman's correlation for pairs;
+agreement with the original; collapse (NaN, constant answers, one class far above its base rate,
+vectors in a cone, saturated confidence). No task here writes text, so none can repeat tokens.
 Does not cover: whether a loss is within tolerance (compare).
 Rows are answered one at a time: a dynamic 8-bit model's scale depends on its whole batch.
 """
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard.measure import macro
 from wizard.measure.process import Process
 from wizard.nouns import Answers, Basis, ExampleSet, ModelProfile, Quality, Quantity, Task
 
@@ -30,7 +32,9 @@ ROWS_TO_SUSPECT = 20
 OTHERS_AT_LEAST = 10
 # Answers that vary less than this share of the original's do not depend on the input any more.
 VARIES_AT_LEAST = 1e-3
-CONE_COSINE = 0.95
+# Vectors are in a cone when their mean cosine is above this and a fifth of the original's spread
+# (one minus its mean cosine) is left; some healthy models have a mean cosine of 0.9 themselves.
+CONE_COSINE, CONE_SPREAD = 0.95, 0.2
 SATURATED, SATURATED_SHARE = 0.9999, 0.98
 
 
@@ -74,7 +78,9 @@ def _classes(
     before = _top(original) if original is not None else None
     same = (predicted == before).astype(float) if before is not None else np.array([])
     agreement = wilson(float(same.sum()), len(same)) if before is not None else None
-    if len(truth):
+    if len(truth) and macro.uneven(truth):
+        metric, value = macro.NAME, macro.macro_f1(truth, predicted)
+    elif len(truth):
         metric, value = "accuracy", wilson(float((predicted == truth).sum()), len(truth))
     else:
         metric, value = "agreement with the original", agreement or _whole(len(predicted))
@@ -117,7 +123,7 @@ def _embeddings(raw: Array, examples: ExampleSet, original: Array | None) -> Qua
         cosine = (unit[0::2] * unit[1::2]).sum(axis=1)
         metric, value = "spearman", _spearman(cosine, np.array(examples.target))
     else:
-        cosine = np.array([])
+        cosine = (unit * np.roll(unit, -1, axis=0)).sum(axis=1)
         metric, value = "agreement with the original", agreement or _whole(len(raw))
     answers = Answers(
         rows=examples.rows,
@@ -188,7 +194,7 @@ def _collapsed_vectors(raw: Array, unit: Array, original: Array | None) -> tuple
     if not unit.any():
         found.append("All vectors are zero.")
     now, before = _cone(unit), _cone(_unit(original))
-    if now > CONE_COSINE and now > before + 0.1:
+    if now > CONE_COSINE and 1 - now < CONE_SPREAD * (1 - before):
         found.append(
             f"All vectors point the same way (mean cosine {now:.2f}; the original's {before:.2f})."
         )

@@ -40,7 +40,7 @@ def alone(process: Process, workload: Workload, seconds: float = SECONDS) -> Lat
     runs = _runs(_warm(process), seconds / BLOCKS)
     began = _Clock.read([process])
     blocks = [process.ask("time", runs=runs)["ms"] for _ in range(BLOCKS)]
-    return latency_of(blocks, _spread(blocks), crowded=began.crowded([process]))
+    return latency_of(blocks, spread(blocks), crowded=began.crowded([process]))
 
 
 def in_turns(
@@ -58,7 +58,7 @@ def in_turns(
         for which in order:
             process = (first, second)[which]
             taken[which].append(process.ask("time", runs=runs[which])["ms"])
-    noise = max(_spread(taken[0]), _spread(taken[1]))
+    noise = max(spread(taken[0]), spread(taken[1]))
     crowded = began.crowded([first, second])
     before, after = (latency_of(blocks, noise, crowded=crowded) for blocks in taken)
     return before, after
@@ -118,17 +118,17 @@ def _runs(one_ms: float, block_seconds: float) -> int:
     return min(RUNS_AT_MOST, max(RUNS_AT_LEAST, wanted))
 
 
-def _spread(blocks: Sequence[Sequence[float]]) -> float:
-    """The A/A noise: median of even blocks against odd blocks, and the scatter between blocks.
+def spread(blocks: Sequence[Sequence[float] | np.ndarray[Any, Any]], percentile: int = 50) -> float:
+    """The A/A noise: even blocks against odd blocks, and the scatter between blocks.
 
-    As a ratio of at least 1: twice the standard error of the blocks' medians.
+    As a ratio of at least 1: twice the standard error of the blocks' medians (or percentiles).
     """
     import numpy as np
 
-    medians = np.array([np.median(block) for block in blocks])
-    halves = np.median(medians[0::2]) / np.median(medians[1::2])
+    levels = np.array([np.percentile(block, percentile) for block in blocks])
+    halves = np.median(levels[0::2]) / np.median(levels[1::2])
     half = max(halves, 1 / halves)
-    error = medians.std(ddof=1) / np.sqrt(len(medians)) / np.median(medians)
+    error = levels.std(ddof=1) / np.sqrt(len(levels)) / np.median(levels)
     return float(max(half, 1 + 2 * error))
 
 

@@ -1,0 +1,160 @@
+"""Holds a candidate's answers against the original's on the same rows: the quality clause.
+
+Covers: which comparison the data allow (right answers, macro-F1, ranks, agreement), the bound
+against the tolerance, collapse, the sentence.
+Does not cover: the statistics (paired.py, macro.py), which metric fits (measure/quality.py).
+Every metric here is better when higher, and every tolerance is in absolute points: one point is
+0.01 of the metric, never one per cent of the original's score.
+"""
+
+from __future__ import annotations
+
+from wizard.compare.limits import rounded_up, three_way
+from wizard.compare.macro import macro_loss
+from wizard.compare.paired import (
+    Drop,
+    drop_by_bootstrap,
+    drop_of_proportions,
+    mean_loss,
+    more_rows,
+    rank_loss,
+)
+from wizard.measure import macro
+from wizard.nouns import Answers, Basis, Clause, Measurement, Plan, Quality, Verdict
+
+MORE_ROWS_WORTH_ASKING = 200_000
+AGREEMENT, RANKS = "agreement with the original", "spearman"
+NAMES = {AGREEMENT: "agreement", RANKS: "rank correlation"}
+
+
+def quality_clause(plan: Plan, original: Measurement, after: Measurement) -> Clause:
+    """The paired comparison on the same rows; collapse fails it whatever the average says."""
+    before, now = original.quality, after.quality
+    drop = drop_between(before, now, plan.needs.seed)
+    points = plan.needs.tolerance.points
+    verdict = three_way(drop.low, drop.high, points / 100)
+    if verdict is Verdict.PASS and not drop.enough_rows:
+        verdict = Verdict.CANNOT_TELL
+    more = more_rows(drop, points / 100) if verdict is Verdict.CANNOT_TELL else None
+    because = _because(before, now, drop, points) + _chance(drop, verdict) + _beside(before, now)
+    next_step = _next(now, drop, more, verdict)
+    collapsed = now.answers.collapse
+    findings = (*collapsed, *after.audit.findings)
+    if findings:
+        verdict = Verdict.MISS if collapsed else verdict
+        because = f"{' '.join(findings)} {because}"
+        next_step = "Choose another candidate; this one is broken." if collapsed else next_step
+    return Clause(
+        name="quality",
+        verdict=verdict,
+        limit=points,
+        before=100 * before.value.value,
+        after=100 * now.value.value,
+        unit=_unit(now.metric),
+        low=100 * drop.low,
+        high=100 * drop.high,
+        basis=Basis.MEASURED,
+        because=because,
+        next=next_step,
+        more_examples=None if collapsed else more,
+        metric=now.metric,
+        p_value=drop.p_value,
+    )
+
+
+def drop_between(before: Quality, after: Quality, seed: int) -> Drop:
+    """The loss, by whichever comparison the data allow."""
+    was, now = before.answers, after.answers
+    if after.metric == macro.NAME:
+        return drop_by_bootstrap(macro_loss(now.truth, was.predicted, now.predicted), seed)
+    if now.truth:
+        lost, won = _broken_and_mended(was, now)
+        return drop_of_proportions(lost, won, len(now.rows))
+    if now.target:
+        return drop_by_bootstrap(rank_loss(was.scores, now.scores, now.target), seed)
+    if now.predicted:
+        return drop_of_proportions(_changed(now), 0, len(now.rows))
+    return drop_by_bootstrap(mean_loss(now.agreement), seed)
+
+
+def _broken_and_mended(before: Answers, after: Answers) -> tuple[int, int]:
+    rows = list(zip(before.predicted, after.predicted, after.truth, strict=True))
+    return sum(b == t != a for b, a, t in rows), sum(a == t != b for b, a, t in rows)
+
+
+def _changed(after: Answers) -> int:
+    return sum(one < 1 for one in after.agreement)
+
+
+def _unit(metric: str) -> str:
+    return "%" if metric in {"accuracy", AGREEMENT} else "points"
+
+
+def _score(quality: Quality) -> str:
+    value = quality.value.value
+    return f"{100 * value:.2f} %" if _unit(quality.metric) == "%" else f"{value:.4f}"
+
+
+def _because(before: Quality, after: Quality, drop: Drop, allowed: float) -> str:
+    lost, high = 100 * drop.value, 100 * drop.high
+    verb = "Lost" if lost >= 0 else "Gained"
+    return (
+        f"{verb} {abs(lost):.2f} points of {NAMES.get(after.metric, after.metric)}, from "
+        f"{_score(before)} to {_score(after)} on {drop.rows} rows (higher is better); 95 % sure "
+        f"that the loss is below {max(high, 0):.2f}. You allow {allowed:g}, in absolute points."
+    )
+
+
+def _chance(drop: Drop, verdict: Verdict) -> str:
+    """McNemar's test in words, where the verdict is not plain."""
+    if verdict is Verdict.PASS or drop.changed is None or drop.p_value is None:
+        return ""
+    broken, mended = drop.changed
+    if broken + mended == 0:
+        return ""
+    odds = f"{drop.p_value:.2g}" if drop.p_value >= 0.001 else "below 0.001"
+    return (
+        f" {broken} right answers broke and {mended} wrong ones were mended; the odds that luck "
+        f"alone divides them so unevenly are {odds} (exact McNemar test)."
+    )
+
+
+def _beside(before: Quality, after: Quality) -> str:
+    """What stands beside the score that decides."""
+    was, now = before.answers, after.answers
+    if after.metric == macro.NAME:
+        first, second = (_share_right(one) for one in (was, now))
+        return (
+            " Some labels have over four times the rows of others, so every label counts alike; "
+            f"accuracy beside it: {first:.2%} before, {second:.2%} after.".replace("%", " %")
+        )
+    if after.metric == AGREEMENT and now.predicted and now.agreement:
+        share = after.value
+        return (
+            f" The rows have no labels, so every changed answer counts as lost: {_changed(now)} "
+            f"changed, {100 * (1 - share.value):.2f} % ({100 * (1 - (share.high or 1)):.2f} to "
+            f"{100 * (1 - (share.low or 0)):.2f})."
+        )
+    if after.metric == AGREEMENT and len(was.scores) == len(now.scores) > 1:
+        drop = rank_loss(was.scores, now.scores, was.scores)
+        rank = 1 - float(drop.loss(drop.features.mean(axis=0)[None])[0])
+        return f" Neighbours are ranked as before: rank agreement {rank:.4f} of 1."
+    return ""
+
+
+def _share_right(answers: Answers) -> float:
+    right = sum(p == t for p, t in zip(answers.predicted, answers.truth, strict=True))
+    return right / len(answers.truth)
+
+
+def _next(after: Quality, drop: Drop, more: int | None, verdict: Verdict) -> str:
+    if verdict is Verdict.PASS:
+        return ""
+    if verdict is Verdict.MISS:
+        return f"Allow {rounded_up(100 * drop.high, 2)} points, or choose a gentler candidate."
+    if more is None or more >= MORE_ROWS_WORTH_ASKING:
+        return "The loss lies on the limit; allow a little more, or a little less."
+    rarest = ""
+    if after.metric == macro.NAME:
+        rarest = ", above all of the rarest label"
+    return f"About {more} more examples{rarest} would settle it."
