@@ -529,7 +529,8 @@ class Audit:
 
     `bits` maps an operator type to the mean stored bits per weight; `low_bit_weight_share` is by
     bytes of the fp32 original, `low_bit_mac_share` by arithmetic of MatMul/Gemm/Conv; `label`
-    is the human name computed from the file, never from the request.
+    is the human name computed from the file, never from the request. `fallbacks` names the layers
+    left in floating point by a file of fewer bits.
     """
 
     label: str
@@ -545,6 +546,7 @@ class Audit:
     external_data_complete: bool
     optimization_max_difference: float | None = None
     findings: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -607,9 +609,10 @@ class LayerDamage:
     """How far one layer's output moved from the original's, on calibration rows. Shares are 0..1.
 
     `layer` is the module's name in the original, `operator` the file's; `relative_error` is the
-    norm of the difference over the norm of the original's output; `clipped` the share of
-    activations at the end of their 8-bit range; `saturated` the share of 16-bit pair sums that a
-    CPU without VNNI would cut off (None where that cannot happen).
+    norm of the difference over the norm of the original's output, `own_error` the same when this
+    layer alone gets the original's inputs; `clipped` the share of activations beyond their learnt
+    8-bit range; `saturated` the share of 16-bit pair sums that a CPU without VNNI would cut off.
+    None where that cannot be or was not found.
     """
 
     layer: str
@@ -617,6 +620,7 @@ class LayerDamage:
     relative_error: float
     clipped: float | None = None
     saturated: float | None = None
+    own_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

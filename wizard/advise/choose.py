@@ -17,6 +17,7 @@ from wizard import estimate
 from wizard.advise.facts import Facts, fires
 from wizard.errors import PresetBroken
 from wizard.library import condition
+from wizard.measure.saturation import saturates
 from wizard.nouns import (
     Candidate,
     Confidence,
@@ -33,6 +34,7 @@ from wizard.nouns import (
     Refusal,
     Rule,
     Step,
+    Value,
     jsonable,
 )
 from wizard.strategies._contract import Strategy, validate
@@ -167,8 +169,10 @@ def _only(case: Case, proposals: list[Rule]) -> list[Rule]:
 
 
 def _steps(case: Case, rule: Rule) -> tuple[Step, ...]:
+    safe = {name: _range_that_fits(case, name) for name in rule.steps}
     steps = tuple(
-        validate(Step(strategy=name, settings=rule.settings.get(name, {}))) for name in rule.steps
+        validate(Step(strategy=name, settings={**safe[name], **rule.settings.get(name, {})}))
+        for name in rule.steps
     )
     kinds = [case.strategies[step.strategy] for step in steps]
     for first, second in pairwise(kinds):
@@ -176,6 +180,14 @@ def _steps(case: Case, rule: Rule) -> tuple[Step, ...]:
             because = f"{second.name} cannot follow {first.name}"
             raise PresetBroken(file=f"{rule.id}.toml", because=because)
     return steps
+
+
+def _range_that_fits(case: Case, technique: str) -> Mapping[str, Value]:
+    """Seven-bit weights where 8-bit sums can overflow, unless a rule says otherwise."""
+    known = {one.name for one in dataclasses.fields(case.strategies[technique].settings)}
+    if "reduce_range" not in known or not saturates(case.device.arch, case.device.isa):
+        return {}
+    return {"reduce_range": True}
 
 
 def _stopped(

@@ -9,6 +9,7 @@ Every metric here is better when higher, and every tolerance is in absolute poin
 
 from __future__ import annotations
 
+from wizard.compare import saturating
 from wizard.compare.limits import rounded_up, three_way
 from wizard.compare.macro import macro_loss
 from wizard.compare.paired import (
@@ -20,26 +21,28 @@ from wizard.compare.paired import (
     rank_loss,
 )
 from wizard.measure import macro
+from wizard.measure.sanity import ANOTHER_EACH_TIME, BY_OPTIMIZATION
+from wizard.measure.saturation import NOT_EMULATED
 from wizard.nouns import Answers, Basis, Clause, Measurement, Plan, Quality, Verdict
 
 MORE_ROWS_WORTH_ASKING = 200_000
+PUT_RIGHT = "Put the original right first: until then no comparison with it means anything."
 AGREEMENT, RANKS = "agreement with the original", "spearman"
 NAMES = {AGREEMENT: "agreement", RANKS: "rank correlation"}
 
 
 def quality_clause(plan: Plan, original: Measurement, after: Measurement) -> Clause:
     """The paired comparison on the same rows; collapse fails it whatever the average says."""
-    before, now = original.quality, after.quality
+    before, now = saturating.judged_by(plan, original, after)
     drop = drop_between(before, now, plan.needs.seed)
     points = plan.needs.tolerance.points
-    verdict = three_way(drop.low, drop.high, points / 100)
-    if verdict is Verdict.PASS and not drop.enough_rows:
-        verdict = Verdict.CANNOT_TELL
+    doubts = original.quality.doubts
+    verdict = _held_back(three_way(drop.low, drop.high, points / 100), drop, after, doubts)
     more = more_rows(drop, points / 100) if verdict is Verdict.CANNOT_TELL else None
     because = _because(before, now, drop, points) + _chance(drop, verdict) + _beside(before, now)
-    next_step = _next(now, drop, more, verdict)
+    next_step = PUT_RIGHT if doubts else _next(now, drop, more, verdict)
     collapsed = now.answers.collapse
-    findings = (*collapsed, *after.audit.findings)
+    findings = (*collapsed, *doubts, *after.audit.findings, *saturating.told(plan, after, now))
     if findings:
         verdict = Verdict.MISS if collapsed else verdict
         because = f"{' '.join(findings)} {because}"
@@ -60,6 +63,19 @@ def quality_clause(plan: Plan, original: Measurement, after: Measurement) -> Cla
         metric=now.metric,
         p_value=drop.p_value,
     )
+
+
+def _held_back(
+    verdict: Verdict, drop: Drop, after: Measurement, doubts: tuple[str, ...]
+) -> Verdict:
+    """No PASS on too few rows, by a doubtful yardstick, or for answers that are not the same twice.
+
+    Nobody can promise a quality that could not be emulated, either.
+    """
+    unsure = {NOT_EMULATED, ANOTHER_EACH_TIME, BY_OPTIMIZATION}.intersection(after.audit.findings)
+    if verdict is Verdict.PASS and (unsure or doubts or not drop.enough_rows):
+        return Verdict.CANNOT_TELL
+    return verdict
 
 
 def drop_between(before: Quality, after: Quality, seed: int) -> Drop:

@@ -9,11 +9,13 @@ Does not cover: running the model (worker.py does, with optimization off and on)
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard.measure.leftovers import unread, untied
 from wizard.nouns import Audit
 
 if TYPE_CHECKING:
@@ -43,8 +45,9 @@ THROUGH = {"DequantizeLinear", "Cast", "Transpose", "Reshape", "Identity", "Mul"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Weight:
-    """A stored weight as one node uses it. `work` is its elements (Conv: times positions)."""
+    """A stored weight as one node uses it. `work` is its elements times its positions."""
 
+    name: str
     operator: str
     elements: int
     bits: float
@@ -63,6 +66,8 @@ def audit(path: Path) -> Audit:
     duplicated = _duplicated(model, path) if complete else 0
     if duplicated > 0.02 * path.stat().st_size and duplicated > LARGE_BYTES:
         findings.append(f"{duplicated / 1e6:.1f} MB of weights are stored twice.")
+    if complete:
+        findings += untied(model, path) + unread(model, path)
     products = [w for w in weights if w.operator != "Gather"]
     low = [w for w in weights if w.bits < 16]
     work = sum(w.work for w in products) or 1.0
@@ -86,7 +91,15 @@ def audit(path: Path) -> Audit:
         domains=tuple(sorted(o.domain or "ai.onnx" for o in model.opset_import)),
         external_data_complete=complete,
         findings=tuple(findings),
+        fallbacks=_fallbacks(weights, weight_bits),
     )
+
+
+def _fallbacks(weights: list[_Weight], weight_bits: int) -> tuple[str, ...]:
+    """Layers left in floating point where most of the weights are in fewer bits."""
+    if weight_bits >= 16:
+        return ()
+    return tuple(one.name for one in weights if one.bits >= 16)
 
 
 def _weights(model: onnx.ModelProto) -> list[_Weight]:
@@ -105,6 +118,7 @@ def _weights(model: onnx.ModelProto) -> list[_Weight]:
             continue
         found.append(
             _Weight(
+                name=(node.name or node.output[0]).rsplit("/", 1)[0],
                 operator="Gather" if "Gather" in node.op_type else node.op_type,
                 elements=elements,
                 bits=bits,
@@ -128,9 +142,14 @@ def _weight_of(
     if node.op_type not in PRODUCTS | {"Gather"} or len(node.input) <= place:
         return None
     tensor = _behind(node.input[place], stored, makers)
-    if tensor is None or (node.op_type == "Gather" and len(tensor.dims) != 2):
+    if tensor is None or (node.op_type == "Gather" and not _is_table(tensor)):
         return None
     return _elements(tensor), float(BITS_OF_TYPE.get(tensor.data_type, 32))
+
+
+def _is_table(tensor: Any) -> bool:
+    """A row of several numbers for each word; one number a word is a scale."""
+    return len(tensor.dims) == 2 and bool(tensor.dims[1] > 1)
 
 
 def _packed(tensor: Any, bits: int) -> tuple[int, float]:
@@ -166,18 +185,43 @@ def _activation(node: onnx.NodeProto, makers: dict[str, Any]) -> int:
 
 
 def _positions(model: onnx.ModelProto) -> dict[str, int]:
-    """Output positions of each Conv, where shape inference knows them."""
+    """How often each weight is used for one picture, where shape inference knows it.
+
+    Texts have as many positions as tokens, everywhere; only pictures have fixed ones.
+    """
     import onnx
 
     if not any(node.op_type in CONVOLUTIONS for node in model.graph.node):
         return {}
-    inferred = onnx.shape_inference.infer_shapes(model)
+    inferred = onnx.shape_inference.infer_shapes(_inferable(model))
+    shapes = {
+        value.name: [one.dim_value for one in value.type.tensor_type.shape.dim]
+        for value in (*inferred.graph.value_info, *inferred.graph.output)
+    }
     found = {}
-    for value in (*inferred.graph.value_info, *inferred.graph.output):
-        dims = [one.dim_value for one in value.type.tensor_type.shape.dim]
-        if len(dims) == 4 and dims[2] and dims[3]:
-            found[value.name] = dims[2] * dims[3]
+    for node in model.graph.node:
+        dims = shapes.get(node.output[0], [])
+        inner = dims[2:] if node.op_type in CONVOLUTIONS else dims[1:-1]
+        if node.op_type in PRODUCTS | {"MatMulNBits"} and inner and all(inner):
+            found[node.output[0]] = math.prod(inner)
     return found
+
+
+def _inferable(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy without weights' contents in which n-bit products are plain ones."""
+    import onnx
+    from onnx.helper import make_tensor_value_info
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for at, node in enumerate(copy.graph.node):
+        if node.op_type == "MatMulNBits":
+            sizes = {one.name: one.i for one in node.attribute}
+            weight = f"weight_{at}_of_a_plain_product"
+            copy.graph.input.append(make_tensor_value_info(weight, 1, [sizes["K"], sizes["N"]]))
+            kept = node.input[0], node.output[0]
+            node.CopyFrom(onnx.helper.make_node("MatMul", [kept[0], weight], [kept[1]]))
+    return copy
 
 
 def _external(model: onnx.ModelProto, folder: Path) -> tuple[bool, list[str]]:

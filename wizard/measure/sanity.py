@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 CHUNK = 1 << 20
+ANOTHER_EACH_TIME = "It gives another answer each time it is asked the same."
+BY_OPTIMIZATION = "Its answers depend on ONNX Runtime's graph optimization."
 # Too few rows say nothing about an order of labels or about chance.
 ROWS_TO_DOUBT = 40
 # One-sided: an original this likely to be guessing cannot be the yardstick.

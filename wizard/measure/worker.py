@@ -2,7 +2,8 @@
 
 Started by path (`python worker.py MODEL FEEDS THREADS`), so that nothing of ours is loaded with
 it. Reads one JSON request a line on stdin, answers one JSON line on stdout, ends when stdin does.
-Covers: load, time, answer, memory, processor time. Does not cover: what the numbers mean.
+Covers: load, time, answer, memory, processor time, a look inside (inside.py).
+Does not cover: what the numbers mean.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ import onnxruntime as ort
 
 
 def _feeds(path: str) -> Any:
-    """examples/feeds.py by its path: importing the package would load all of it."""
-    place = Path(__file__).resolve().parents[1] / "examples" / "feeds.py"
-    found = importlib.util.spec_from_file_location("feeds", place)
+    return _module("examples/feeds.py").load_feeds(Path(path))
+
+
+def _module(name: str) -> Any:
+    """A file of ours by its path: importing the package would load all of it."""
+    place = Path(__file__).resolve().parents[1] / name
+    found = importlib.util.spec_from_file_location(place.stem, place)
     assert found is not None  # noqa: S101 - the file stands beside us
     assert found.loader is not None  # noqa: S101 - likewise
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
-    return module.load_feeds(Path(path))
+    return module
 
 
 def _memory() -> tuple[float, float]:
@@ -52,12 +57,12 @@ class Worker:
         self._feeds = _feeds(feeds)
         self.base_mb = _memory()[0]
         began = time.perf_counter()
-        self._session = self._open(optimized=True)
+        self._session = self._open(model, optimized=True)
         self.load_ms = 1000 * (time.perf_counter() - began)
         self._names = [one.name for one in self._session.get_inputs()]
         self._inputs: dict[str, Any] = {}
 
-    def _open(self, *, optimized: bool) -> ort.InferenceSession:
+    def _open(self, model: str, *, optimized: bool) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -65,7 +70,7 @@ class Worker:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not optimized:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return ort.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def _wanted(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {name: inputs[name] for name in self._names}
@@ -115,7 +120,7 @@ class Worker:
 
         `again` is the largest difference between two answers to the same row.
         """
-        other = self._open(optimized=False)
+        other = self._open(self._model, optimized=False)
         worst = scale = again = 0.0
         flips = 0
         for index in range(min(rows, len(self._feeds))):
@@ -127,6 +132,21 @@ class Worker:
             scale = max(scale, float(np.abs(second).max()))
             flips += int(first.argmax(-1).flat[0] != second.argmax(-1).flat[0])
         return {"difference": worst, "scale": scale, "flips": flips, "again": again}
+
+    def layers(
+        self,
+        layers: list[dict[str, Any]],
+        sessions: dict[str, str],
+        feeds: str,
+        rows: int,
+        within: float,
+    ) -> dict[str, Any]:
+        """How far each layer's output moved between the files named in `sessions`."""
+        known = _feeds(feeds)
+        opened = {name: self._open(path, optimized=True) for name, path in sessions.items()}
+        look = _module("measure/inside.py").look
+        told: dict[str, Any] = look(layers, opened, known.row, min(rows, len(known)), within)
+        return told
 
 
 def main() -> int:

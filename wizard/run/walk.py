@@ -20,6 +20,7 @@ from wizard import bundle, examples, intake, library, measure
 from wizard.advise import advise, check_needs, look_elsewhere
 from wizard.compare import compare, judge
 from wizard.errors import NotSupported, TimeUp, UnsupportedTask, WizardError
+from wizard.measure.saturation import saturates
 from wizard.nouns import (
     Artifact,
     ArtifactBundle,
@@ -210,6 +211,8 @@ def _open(state: _Walk) -> tuple[Path, measure.Bench, Path | None]:
         folder=site.folder,
         host=site.host,
         report=lambda fraction, detail: None,
+        calibration=calibration,
+        saturates=saturates(plan.device.arch, plan.device.isa),
     )
     return model_folder, bench, calibration
 

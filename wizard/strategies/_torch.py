@@ -7,12 +7,14 @@ Does not cover: caching and where files go (to_onnx.py).
 
 from __future__ import annotations
 
+import ast
 import gc
 import inspect
 import json
 import os
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,7 @@ from wizard.strategies import _graph
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnx
     import torch
 
 AUTO_CLASSES = {
@@ -34,6 +37,10 @@ OUTPUTS = {Task.FEATURE_EXTRACTION: "last_hidden_state"}
 # The exporter treats 0 and 1 as constants, so the example batch is 2 (engine facts, part 2).
 EXAMPLE_BATCH, EXAMPLE_TOKENS = 2, 16
 UNSEEN = ((1, 7), (3, 33))  # batch and tokens at which the answers are compared
+# Where PyTorch's exporter keeps the modules a node came from, outermost first; the last entry is
+# the operation itself. "model." is our wrapper's.
+SCOPES, WRAPPED = "pkg.torch.onnx.name_scopes", "model."
+WITH_WEIGHTS = {"MatMul", "Gemm", "Conv", "Gather"}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 LONGEST_REASON = 200  # characters of an exporter's message worth showing
 
@@ -238,9 +245,34 @@ def _tidy(raw: Path, path: Path) -> None:
     model = _graph.load(raw)
     for left in (raw, raw.with_name(raw.name + ".data")):
         left.unlink(missing_ok=True)
+    name_after_modules(model)
     _graph.fold_transposed_weights(model)
     _graph.drop_unused(model)
     _graph.save(model, path)
+
+
+def name_after_modules(model: onnx.ModelProto) -> None:
+    """Name the nodes that may hold weights after the module whose weight they use.
+
+    `bert.encoder.layer.0.output.dense/MatMul`: names survive the quantizers, metadata does not.
+    """
+    taken: Counter[str] = Counter()
+    known = _graph.stored(model)
+    for node in model.graph.node:
+        module = _module_of(node, known) if node.op_type in WITH_WEIGHTS else ""
+        if module:
+            name = f"{module.removeprefix(WRAPPED)}/{node.op_type}"
+            taken[name] += 1
+            node.name = name if taken[name] == 1 else f"{name}_{taken[name]}"
+
+
+def _module_of(node: onnx.NodeProto, known: Mapping[str, onnx.TensorProto]) -> str:
+    """By its weight's name (a norm may have been folded into it), else by the exporter's note."""
+    weights = [name for name in node.input if name in known and name.endswith(".weight")]
+    if weights:
+        return str(weights[0].removesuffix(".weight"))
+    scopes = next((one.value for one in node.metadata_props if one.key == SCOPES), "[]")
+    return str((["", *ast.literal_eval(scopes)[:-1]])[-1])
 
 
 def _numbers(model: Any, given: dict[str, Any], output: str) -> np.ndarray[Any, Any]:

@@ -1,0 +1,64 @@
+"""Which quality a candidate is judged by: measured here, or emulated for a processor without VNNI.
+
+Covers: taking the emulated one where the target's 8-bit sums can overflow and ours cannot; one
+sentence that says so. Does not cover: the emulation (measure/saturation.py), the verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from wizard.measure.saturation import saturates
+from wizard.nouns import Answers, Measurement, Plan, Quality
+
+ASK_THE_DEVICE = "Run check.py from the bundle on the device: it compares the answers there."
+
+
+def judged_by(plan: Plan, original: Measurement, after: Measurement) -> tuple[Quality, Quality]:
+    """The original's and the candidate's quality on the same rows, as the target answers them."""
+    there = after.saturating
+    if there is None or not saturates(plan.device.arch, plan.device.isa):
+        return original.quality, after.quality
+    rows = len(there.answers.rows)
+    if rows == len(original.quality.answers.rows):
+        return original.quality, there
+    answers = _first(original.quality.answers, rows)
+    score = replace(original.quality.value, value=_score(answers), low=None, high=None, n=rows)
+    return replace(original.quality, answers=answers, value=score), there
+
+
+def _first(answers: Answers, rows: int) -> Answers:
+    kept = {one.name: getattr(answers, one.name) for one in fields(answers)}
+    cut = {name: value[:rows] for name, value in kept.items() if name != "collapse"}
+    return replace(answers, **cut)
+
+
+def _score(answers: Answers) -> float:
+    """The original's score: accuracy, rank correlation, or agreement with itself."""
+    if answers.truth:
+        right = sum(a == b for a, b in zip(answers.predicted, answers.truth, strict=True))
+        return right / len(answers.truth)
+    if answers.target:
+        from scipy.stats import spearmanr
+
+        return float(spearmanr(answers.scores, answers.target).statistic)
+    return 1.0
+
+
+def told(plan: Plan, after: Measurement, judged: Quality) -> tuple[str, ...]:
+    """That the answers were emulated; nothing where they were measured as they are."""
+    if judged is not after.saturating:
+        return ()
+    here, there = (_shown(one) for one in (after.quality, judged))
+    said = (
+        f"{plan.device.name} has no VNNI, so its 8-bit sums can overflow; this is judged by "
+        f"answers with those overflows, emulated on {len(judged.answers.rows)} rows "
+        f"({there} there, {here} here)."
+    )
+    return (said,)
+
+
+def _shown(quality: Quality) -> str:
+    if quality.metric == "spearman":
+        return f"{quality.value.value:.3f}"
+    return f"{100 * quality.value.value:.1f} %"

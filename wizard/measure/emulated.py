@@ -1,0 +1,85 @@
+"""The quality of a file on a processor without VNNI, where ours has it.
+
+Covers: as many of the test rows as eight seconds allow, scored against the original's answers to
+the same rows; what to say where the file cannot be emulated.
+Does not cover: the emulation itself (saturation.py), whether the loss is allowed (compare).
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard.errors import WorkerFailed
+from wizard.examples.feeds import load_feeds
+from wizard.examples.reading import pick
+from wizard.measure import quality, saturation
+from wizard.measure.process import Process
+from wizard.nouns import Artifact, ExampleSet, ModelProfile, Quality
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+SECONDS, ROWS_AT_A_TIME = 8.0, 50
+# Bytes that the emulation of one layer may take at once: four values of four bytes a pair.
+AT_ONCE, BYTES_A_PAIR = 2_000_000_000, 16
+
+
+def under_saturation(
+    artifact: Artifact,
+    feeds: Path,
+    examples: ExampleSet,
+    profile: ModelProfile,
+    original: Array,
+    threads: int = 1,
+) -> tuple[Quality | None, str]:
+    """The quality with overflows, and what to say when there is none to give.
+
+    (None, "") where no sum of the file can overflow: its quality here is its quality there.
+    `original` holds the original's raw answers to all rows of `feeds`.
+    """
+    with tempfile.TemporaryDirectory(prefix="emulated-") as room:
+        copy = Path(room) / "emulated.onnx"
+        emulated = saturation.emulate(artifact.path, copy, count=False)
+        needed = emulated.pairs * _positions(feeds) * BYTES_A_PAIR
+        if emulated.unread or emulated.too_large or needed > AT_ONCE:
+            return None, saturation.NOT_EMULATED
+        if emulated.path is None:
+            return None, ""
+        try:
+            raw = _answers(emulated.path, feeds, threads)
+        except WorkerFailed:
+            return None, saturation.NOT_EMULATED
+    each = 2 if examples.pairs else 1
+    rows = len(raw) // each
+    raw = raw[: rows * each]
+    return quality.score(raw, pick(examples, range(rows)), profile, original[: len(raw)]), ""
+
+
+def _positions(feeds: Path) -> int:
+    """How often a row is multiplied at most: its tokens, or a quarter of its pixels."""
+    known = load_feeds(feeds)
+    if known.is_text:
+        return known.longest()
+    height, width = known.row(0)["pixel_values"].shape[-2:]
+    return int(height * width // 4)
+
+
+def _answers(model: Path, feeds: Path, threads: int) -> Array:
+    """Raw answers to the first rows, until eight seconds are spent."""
+    import numpy as np
+
+    parts: list[Array] = []
+    out = model.with_suffix(".npy")
+    start, total = 0, 1
+    with Process(model, feeds, threads) as process:
+        began = time.perf_counter()
+        while start < total and (not parts or time.perf_counter() - began < SECONDS):
+            said = process.ask("answer", out=str(out), start=start, count=ROWS_AT_A_TIME)
+            parts.append(np.load(out, allow_pickle=False))
+            start, total = start + said["rows"], said["of"]
+    return np.concatenate(parts)

@@ -1,0 +1,236 @@
+"""What a file would answer on an x86 processor without VNNI, whose 8-bit sums can overflow.
+
+There, ONNX Runtime multiplies unsigned activations by signed weights with `vpmaddubsw`: two
+products of neighbours along K (0 and 1, 2 and 3, ...) are summed in 16 bits and cut off at -32768
+and 32767; everything after that is exact. Zero points are subtracted from the sums later, so the
+raw bytes count. Convolutions are the same after im2col, K running over (height, width, channel).
+Sources: ONNX Runtime, core/mlas/lib/x86_64/QgemmU8X8KernelAvx2.S (MultiplyAccumulateRowU8S8Avx2),
+QgemvU8S8KernelAvx2.S, ConvSymKernelAvx2.S, platform.cpp (which kernel where), and
+core/providers/cpu/quantization/qlinearconv.cc (the order of K).
+
+Covers: MatMulInteger, and MatMul, Gemm, Conv between QuantizeLinear pairs, with stored int8
+weights; a copy of the file in float32 arithmetic in which exactly those sums are cut off, the
+same on every host; a proof from the weights alone where no sum can overflow (reduced range).
+Does not cover: QLinear* operators (named in `unread`); MatMulNBits (its AVX2 kernels split each
+sum: sqnbitgemm_kernel_avx2_int8_blklen64.h) and depthwise convolutions (32-bit sums), which
+cannot overflow; activations in int8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard.measure.overflows import Builder, Pairs, Product
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    Array = np.ndarray[Any, Any]
+
+# Any of these sums in 32 bits. AVX2 alone cuts off; so does SSE4.1 in Windows builds.
+WIDE_SUMS = {"avx512_vnni", "avx_vnni", "amx_int8"}
+# The copy holds its weights in float32: four times the bytes, twice while it is written.
+EMULATED_UP_TO = 120_000_000
+FLOAT, UINT8, INT8 = 1, 2, 3  # onnx.TensorProto's types
+UNREAD = {"QLinearMatMul", "QLinearConv", "QGemm", "QAttention", "MatMulIntegerToFloat",
+          "DynamicQuantizeMatMul"}  # fmt: skip
+NOT_EMULATED = "How it answers on a processor without VNNI could not be emulated."
+
+
+def saturates(arch: str, isa: Collection[str]) -> bool:
+    """Whether 8-bit sums can overflow on such a processor."""
+    return arch.lower() in {"x86_64", "amd64"} and not WIDE_SUMS & set(isa)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulated:
+    """A copy of a file with its overflows, at `path`.
+
+    There is none when no sum of the file can overflow, or when it is `too_large` to copy (120 MB).
+    `counters` maps the output of each product that may overflow to the extra graph output that
+    holds the share of its pair sums cut off, for one request; `safe` are the outputs of products
+    that cannot overflow whatever the input; `unread` names operators that were not looked into;
+    `pairs` is the most pair sums that one layer needs looked at for each position.
+    """
+
+    path: Path | None
+    counters: Mapping[str, str]
+    safe: frozenset[str]
+    unread: tuple[str, ...]
+    pairs: int = 0
+    too_large: bool = False
+
+
+def emulate(path: Path, out: Path, *, cut: bool = True, count: bool = True) -> Emulated:
+    """Write to `out` the file at `path` as such a processor calculates it.
+
+    With `cut` False the sums stay whole: the same arithmetic as a processor with VNNI, for checks.
+    Without `count` there are no counters, which saves a third of the time.
+    """
+    import onnx
+
+    model = onnx.load(str(path))
+    products = list(_products(model))
+    unread = sorted({node.op_type for node in model.graph.node} & UNREAD)
+    risky = [(one, Pairs.of(one)) for one in products]
+    safe = frozenset(one.node.output[0] for one, pairs in risky if pairs is None)
+    if len(safe) < len(risky) and path.stat().st_size > EMULATED_UP_TO:
+        return Emulated(path=None, counters={}, safe=safe, unread=tuple(unread), too_large=True)
+    counters = {}
+    swaps: dict[str, list[Any]] = {}
+    for product, pairs in risky:
+        if pairs is None:
+            continue
+        name = product.node.output[0]
+        builder = Builder(model, name)
+        swaps[name] = builder.replacement(product, pairs if cut else None)
+        if cut and count:
+            counters[name] = builder.counter
+            model.graph.output.append(
+                onnx.helper.make_tensor_value_info(builder.counter, FLOAT, [])
+            )
+    if swaps:
+        _swap(model, swaps)
+        onnx.save(model, str(out))
+    return Emulated(
+        path=out if swaps else None,
+        counters=counters,
+        safe=safe,
+        unread=tuple(unread),
+        pairs=max((one.columns * one.width for _, one in risky if one is not None), default=0),
+    )
+
+
+def _products(model: onnx.ModelProto) -> Iterator[Product]:
+    stored = _stored(model)
+    makers = {out: node for node in model.graph.node for out in node.output}
+    for node in model.graph.node:
+        if node.op_type == "MatMulInteger":
+            found = _whole(node, stored, makers)
+        elif node.op_type in {"MatMul", "Gemm", "Conv"}:
+            found = _between_quantizers(node, stored, makers)
+        else:
+            continue
+        if found is not None:
+            yield found
+
+
+def _stored(model: onnx.ModelProto) -> dict[str, Any]:
+    """Initializers and constants by name, as protobuf tensors."""
+    stored = {one.name: one for one in model.graph.initializer}
+    constants = [node for node in model.graph.node if node.op_type == "Constant"]
+    return stored | {n.output[0]: a.t for n in constants for a in n.attribute if a.name == "value"}
+
+
+def _array(stored: Mapping[str, Any], name: str) -> Array:
+    from onnx import numpy_helper
+
+    found: Array = numpy_helper.to_array(stored[name])
+    return found
+
+
+def _is_byte(name: str, stored: Mapping[str, Any], makers: Mapping[str, Any]) -> bool:
+    """Whether a value is uint8, by the node that made it."""
+    maker = makers.get(name)
+    if maker is None or maker.op_type == "DynamicQuantizeLinear":
+        return maker is not None
+    if maker.op_type != "QuantizeLinear":
+        return False
+    zero = maker.input[2] if len(maker.input) > 2 else ""
+    return not zero or (zero in stored and stored[zero].data_type == UINT8)
+
+
+def _whole(node: onnx.NodeProto, stored: dict[str, Any], makers: dict[str, Any]) -> Product | None:
+    raw, weight = node.input[:2]
+    signed = weight in stored and stored[weight].data_type == INT8
+    if not signed or len(stored[weight].dims) != 2 or not _is_byte(raw, stored, makers):
+        return None
+    codes = _array(stored, weight)
+    shift = _array(stored, node.input[3]) if len(node.input) > 3 and node.input[3] else 0
+    return Product(
+        node=node,
+        raw=raw,
+        zero=node.input[2] if len(node.input) > 2 else "",
+        weight=codes,
+        real=lambda: codes.astype("float32") - shift,
+        scale=None,
+    )
+
+
+def _between_quantizers(
+    node: onnx.NodeProto, stored: dict[str, Any], makers: dict[str, Any]
+) -> Product | None:
+    first, second = makers.get(node.input[0]), makers.get(node.input[1])
+    if first is None or second is None or {first.op_type, second.op_type} != {"DequantizeLinear"}:
+        return None
+    weight = second.input[0]
+    known = weight in stored and stored[weight].data_type == INT8 and first.input[1] in stored
+    if not known or not _is_byte(first.input[0], stored, makers):
+        return None
+    codes, attributes = _array(stored, weight), {one.name: one for one in node.attribute}
+    group = attributes["group"].i if "group" in attributes else 1
+    if not _emulable(node.op_type, codes.shape, attributes, group):
+        return None
+    real, scale = _dequantized(codes, second, stored)
+    step = float(_array(stored, first.input[1]).reshape(-1)[0])
+    turned = node.op_type == "Gemm" and "transB" in attributes and attributes["transB"].i
+    return Product(
+        node=node,
+        raw=first.input[0],
+        zero=first.input[2] if len(first.input) > 2 else "",
+        weight=_as_columns(codes, turned=bool(turned)),
+        real=real,
+        scale=step * scale,
+        step=step,
+        filters=codes.shape if node.op_type == "Conv" else (),
+        group=group,
+    )
+
+
+def _emulable(
+    operator: str, shape: tuple[int, ...], attributes: Mapping[str, Any], group: int
+) -> bool:
+    """Two-dimensional weights; pictures' convolutions, unless depthwise (summed in 32 bits)."""
+    if operator != "Conv":
+        plain = all(attributes[name].f == 1 for name in ("alpha",) if name in attributes)
+        return len(shape) == 2 and plain and not ("transA" in attributes and attributes["transA"].i)
+    padded = "auto_pad" not in attributes or attributes["auto_pad"].s in {b"", b"NOTSET"}
+    depthwise = shape[1] == 1 and shape[0] == group
+    return len(shape) == 4 and padded and not depthwise
+
+
+def _dequantized(
+    codes: Array, node: onnx.NodeProto, stored: Mapping[str, Any]
+) -> tuple[Callable[[], Array], Array]:
+    """How to get the weight in float32, and its scale: one, or one for each column or filter."""
+    scale = _array(stored, node.input[1]).reshape(-1)
+    zero = _array(stored, node.input[2]).reshape(-1) if len(node.input) > 2 else scale[:1] * 0
+    axis = next((one.i for one in node.attribute if one.name == "axis"), 1)
+    shape = [1] * codes.ndim
+    shape[axis] = -1 if scale.size > 1 else 1
+    return lambda: (codes.astype("float32") - zero.reshape(shape)) * scale.reshape(shape), scale
+
+
+def _as_columns(codes: Array, *, turned: bool) -> Array:
+    """[K, columns]: filters [out, in, height, width] flattened over (height, width, in)."""
+    if codes.ndim == 4:
+        return codes.transpose(2, 3, 1, 0).reshape(-1, codes.shape[0])
+    return codes.T if turned else codes
+
+
+def _swap(model: onnx.ModelProto, swaps: Mapping[str, list[Any]]) -> None:
+    """Put the new nodes where the old ones stood; order is kept."""
+    import onnx
+
+    nodes = []
+    for node in model.graph.node:
+        for one in swaps.get(node.output[0], [node]):
+            copy = onnx.NodeProto()
+            copy.CopyFrom(one)
+            nodes.append(copy)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
