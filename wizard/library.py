@@ -35,7 +35,8 @@ SUITS = {  # a condition's operator -> the kinds of fact it may ask about; "" is
 class Words:
     """The closed vocabulary of the presets, and the jargon that no reason may use.
 
-    `facts` maps each fact a condition may ask about to "text", "number", "list" or "yes or no".
+    `facts` maps each fact a condition may ask about to "text", "number", "list" or "yes or no";
+    `languages` a code in the data to the name people use.
     """
 
     arches: tuple[str, ...]
@@ -47,6 +48,7 @@ class Words:
     isa: tuple[str, ...]
     jargon: tuple[str, ...]
     facts: Mapping[str, str]
+    languages: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -740,8 +740,8 @@ class Flip:
 class SliceLoss:
     """What one part of the data lost: rows where `column` is `value`.
 
-    `drop` in points with a 95 % interval; `p` is corrected for the number of looks (Holm); `clear`
-    when the loss is real after that correction and larger than the whole's.
+    `drop` in points with a 95 % interval; `p` (of losing that much, and more than the rest, by
+    chance) is corrected for the number of looks (Holm); `clear` when it says so.
     """
 
     column: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from wizard import engine
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 Column: TypeAlias = tuple[str, Callable[..., str]]
 
+SLICES_SHOWN = 5
 INSPECT_SCHEMA, PLAN_SCHEMA, ERROR_SCHEMA = "wizard.inspect/1", "wizard.plan/1", "wizard.error/1"
 
 
@@ -291,8 +292,45 @@ def result(outcome: Mapping[str, Json], *, as_json: bool) -> None:
         say(f"  {clause['verdict']:<11}  {clause['name']}: {clause['because']}")
         if clause.get("next"):
             say(f"               next: {clause['next']}")
+    _who_pays(_mapping(outcome.get("who_pays")))
     if outcome.get("bundle"):
         say(f"bundle: {outcome['bundle']}")
+
+
+def _who_pays(found: Mapping[str, Json]) -> None:
+    """The sentence, how many answers changed, and the parts that stand out or lost most."""
+    if not found:
+        return
+    say(f"who pays: {found['sentence']}")
+    parts = [_mapping(one) for one in _list(found["slices"])]
+    losing = [one for one in parts if one["clear"] or _loss(one) > 0][:SLICES_SHOWN]
+    rows = [("", "part", "rows", "before", "after", "lost (95 %)", "by chance")]
+    rows += [_slice_row(one) for one in losing]
+    for line in aligned(rows) if losing else []:
+        say(f"  {line}")
+    say(f"answers that changed: {found['flips_total']}")
+
+
+def _list(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _loss(part: Mapping[str, Json]) -> float:
+    value = _mapping(part["drop"])["value"]
+    return value if isinstance(value, float) else 0.0
+
+
+def _slice_row(part: Mapping[str, Json]) -> tuple[str, ...]:
+    drop = _mapping(part["drop"])
+    return (
+        "!" if part["clear"] else " ",
+        f"{part['column']} {part['value']}",
+        f"{part['rows']}",
+        f"{part['before']:.1f}",
+        f"{part['after']:.1f}",
+        f"{drop['value']:.1f} ({drop['low']:.1f} to {drop['high']:.1f})",
+        f"p {part['p']:.2g}",
+    )
 
 
 def failed_job(job: str, last: Finished, *, as_json: bool) -> int:

@@ -21,7 +21,7 @@ from wizard.errors import DiskFull, MemoryFull, TimeUp, Unexpected, WizardError
 from wizard.jobs import steps, store
 from wizard.nouns import Ending, Explained, Finished, Noted, RunEvent
 from wizard.run import Site, result_object, walk
-from wizard.run.walk import write_json
+from wizard.run.outcome import write_json
 
 WATCH_SECONDS = 0.25
 # The walk stops by itself when the minutes are spent; this is for a step that hangs.

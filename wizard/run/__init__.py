@@ -5,7 +5,8 @@ Covers: `plan_for` (profile + needs -> plan), `walk` (plan -> events and an outc
 Does not cover: processes, limits, cancelling; those are `jobs`.
 """
 
+from wizard.run.outcome import read_outcome
 from wizard.run.result import result_object
-from wizard.run.walk import ORIGINAL, Site, plan_for, read_outcome, walk
+from wizard.run.walk import ORIGINAL, Site, plan_for, walk
 
 __all__ = ["ORIGINAL", "Site", "plan_for", "read_outcome", "result_object", "walk"]

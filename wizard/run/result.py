@@ -37,6 +37,7 @@ def result_object(outcome: Outcome, bundle: ArtifactBundle | None) -> Mapping[st
             "headline": comparison.headline,
             "clauses": [_clause(clause) for clause in clauses],
         },
+        "who_pays": _who_pays(outcome, best, flips=True),
         "original": _measured(outcome.original),
         "candidates": [_candidate(candidate, outcome) for candidate in plan.candidates],
         "chosen": comparison.chosen,
@@ -80,7 +81,22 @@ def _candidate(candidate: Candidate, outcome: Outcome) -> Json:
         "measured": _measured(measurement) if measurement else None,
         "status": status,
         "verdict": verdict.overall.value if verdict else None,
+        "who_pays": _who_pays(outcome, candidate.id, flips=False),
         "because": failed.because if failed else [r.sentence for r in candidate.reasons],
+    }
+
+
+def _who_pays(outcome: Outcome, candidate_id: str | None, *, flips: bool) -> Json:
+    """Sentence and parts; the changed answers only of the candidate that is delivered."""
+    found = outcome.payers.get(candidate_id or "")
+    if found is None:
+        return None
+    return {
+        "sentence": found.sentence,
+        "slices": [jsonable(one) for one in found.slices if flips or one.clear],
+        "too_small": found.too_small,
+        "flips_total": found.flips_total,
+        **({"flips": [jsonable(one) for one in found.flips]} if flips else {}),
     }
 
 

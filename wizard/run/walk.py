@@ -45,8 +45,10 @@ from wizard.nouns import (
     Step,
     StepDone,
     SupportLevel,
+    WhoPays,
     jsonable,
 )
+from wizard.run.outcome import payers_of, write_json
 from wizard.run.result import result_object
 from wizard.strategies import _contract as contract
 
@@ -92,6 +94,7 @@ class _Walk:
     made: dict[tuple[str, ...], Artifact] = field(default_factory=dict)
     measurements: dict[str, Measurement] = field(default_factory=dict)
     verdicts: dict[str, CandidateVerdict] = field(default_factory=dict)
+    payers: dict[str, WhoPays] = field(default_factory=dict)
     failed: list[Failed] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -304,6 +307,7 @@ def _try(
         return
     state.measurements[candidate.id] = after
     state.verdicts[candidate.id] = judge(state.plan, candidate.id, original, after)
+    state.payers[candidate.id] = payers_of(state.plan, original, after, bench.examples)
     site.emit(_measured(state, candidate.id, after))
 
 
@@ -336,6 +340,7 @@ def _keep(state: _Walk, original: Measurement, bench: measure.Bench) -> Outcome:
         seconds=dict(state.seconds),
         notes=tuple(state.notes),
         data_origin=bench.examples.origin,
+        payers=dict(state.payers),
     )
     write_json(state.site.folder / "outcome.json", jsonable(outcome))
     best = comparison.chosen or comparison.nearest
@@ -369,13 +374,6 @@ def _pack(
         )
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write to a temporary name, then rename: a reader never sees half a file."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-    temporary.replace(path)
-
-
 def _step_done(state: _Walk, candidate_id: str, step: Step, artifact: Artifact) -> StepDone:
     return StepDone(
         at=state.site.clock(),
@@ -398,13 +396,3 @@ def _measured(state: _Walk, candidate_id: str, measurement: Measurement) -> Meas
         score=measurement.quality.value.value,
         label=measurement.audit.label,
     )
-
-
-def read_outcome(folder: Path) -> Outcome | None:
-    """The outcome of a job's folder, or None when nothing was measured yet."""
-    from pydantic import TypeAdapter
-
-    path = folder / "outcome.json"
-    if not path.exists():
-        return None
-    return TypeAdapter(Outcome).validate_json(path.read_bytes())

@@ -1,0 +1,37 @@
+"""What a job has found, on disk and held against its rows.
+
+Covers: writing so that a reader never sees half a file, reading an outcome back, who pays for a
+candidate. Does not cover: the walk that finds it (walk.py), its public form (result.py).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from wizard import library
+from wizard.compare import who_pays
+from wizard.nouns import ExampleSet, Measurement, Outcome, Plan, WhoPays
+
+
+def payers_of(plan: Plan, original: Measurement, after: Measurement, rows: ExampleSet) -> WhoPays:
+    """Who pays for a candidate, in the words of the model and its data."""
+    labels, seed = plan.profile.labels, plan.needs.seed
+    return who_pays(original, after, rows, labels, seed, library.words().languages)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write to a temporary name, then rename: a reader never sees half a file."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_outcome(folder: Path) -> Outcome | None:
+    """The outcome of a job's folder, or None when nothing was measured yet."""
+    from pydantic import TypeAdapter
+
+    path = folder / "outcome.json"
+    if not path.exists():
+        return None
+    return TypeAdapter(Outcome).validate_json(path.read_bytes())
