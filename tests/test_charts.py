@@ -8,6 +8,7 @@ import pytest
 
 from tests.factories import a_latency, a_quantity
 from wizard import charts
+from wizard.nouns import SliceLoss
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -152,3 +153,41 @@ def test_a_table_escapes_and_names_its_cells():
 
     assert "<script>" not in html
     assert "data-l='b'" in html
+
+
+def a_part(**changes):
+    drop = a_quantity(6.0, "points", low=4.0, high=8.0)
+    made = {"column": "length, language", "value": "short, German", "rows": 200, "before": 95.0}
+    made |= {"after": 89.0, "drop": drop, "p": 0.001, "clear": True}
+    return SliceLoss(**{**made, **changes})
+
+
+def test_the_chart_of_parts_marks_who_pays_by_shape_and_not_only_by_colour():
+    """A square for a part that pays, a dot for every other; each has its interval."""
+    svg = charts.slices([a_part(), a_part(value="long, French", clear=False)], 0.5)
+
+    assert len(list(drawing(svg).iter(f"{SVG}rect"))) == 1
+    assert len(list(drawing(svg).iter(f"{SVG}circle"))) == 1
+    assert "All rows lost 0.50; short, German: 6.00, 4.00 to 8.00" in svg
+
+
+def test_a_part_with_a_stranger_s_name_is_escaped_and_cut():
+    """Values come from the data: no markup, and no name longer than its place."""
+    svg = charts.slices([a_part(column="note", value="<b>" + "x" * 90)], 0.0)
+
+    assert "<b>" not in svg
+    assert max(len(one) for one in texts(svg)) <= 24
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "name"),
+    [
+        ("length, language", "short, German", "short, German"),
+        ("phrasing", "new", "phrasing: new"),
+        ("label, ink", "seven, thin", "seven, ink: thin"),
+        ("place", "Bern, Thun", "place: Bern, Thun"),
+    ],
+)
+def test_a_part_is_named_so_that_it_speaks_for_itself(column, value, name):
+    """The data's own columns are named; a language and a length need no name."""
+    assert charts.part_name(a_part(column=column, value=value)) == name

@@ -1,6 +1,7 @@
 """Charts as inline SVG and numbers as people read them; the same in the page and the report.
 
-Covers: latency strip, trade-off plot, before/after bars, a table beside each for screen readers.
+Covers: latency strip, trade-off plot, before/after bars, what each part of the data lost, a table
+beside each for screen readers.
 Does not cover: pages. Colours come from CSS classes (.b before, .a after, .gr grid, .bg limit),
 so that light, dark and print follow the style sheet. Everything from outside is escaped.
 """
@@ -11,12 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from wizard.nouns import Latency, Quantity
+from wizard.nouns import Latency, Quantity, SliceLoss
 
 WIDTH, LEFT, RIGHT = 520, 84, 24
 DOTS = 90
 # Of a label at 14 px: the mean width of a letter and the height of a line.
 LETTER, LINE = 7.6, 17
+# Of the chart of parts: where it begins, the height of a row, the letters of a name.
+PART_LEFT, ROW, NAME_AT_MOST = 190, 26, 24
+PLAIN_COLUMNS = {"length", "language", "label"}
 # Where a label's line may stand below or above its dot, nearest first.
 SHIFTS = (-9, 5, 19, -25, 35, -41, 51, -57, 67, -73, 83, -89, 99, -105, 115, -121, 131, 147)
 
@@ -298,6 +302,62 @@ def _free_place(
         if frame.holds(box) and not any(box.meets(one) for one in taken)
     )
     return next(free, places[0])
+
+
+def slices(parts: Sequence[SliceLoss], whole: float) -> str:
+    """What each part lost, in points, with its interval; `whole` is what all rows lost together.
+
+    A part that lost more than the rest is a red square, the others are dots.
+    """
+    bottom = 18 + ROW * len(parts)
+    ends = [end for one in parts for end in _ends(one.drop)]
+    low, high = min(0.0, whole, *ends), max(0.0, whole, *ends)
+    scale = Scale(low=low, high=high + 0.05 * (high - low), start=PART_LEFT, end=WIDTH - RIGHT)
+    body = _grid(scale, 8, bottom)
+    for x, css, dashes in ((scale(0.0), "gr", "none"), (scale(whole), "md", "5 4")):
+        body += (
+            f'<line class="{css}" stroke-dasharray="{dashes}" x1="{x:.1f}" x2="{x:.1f}" '
+            f'y1="8" y2="{bottom}"/>'
+        )
+    for row, part in enumerate(parts):
+        body += _part(part, 24 + ROW * row, scale)
+    told = "; ".join(
+        f"{part_name(one)}: {show_number(one.drop.value)}, {show_number(_ends(one.drop)[0])} to "
+        f"{show_number(_ends(one.drop)[1])}"
+        for one in parts
+    )
+    told = f"All rows lost {show_number(whole)}; {told}."
+    return _svg(bottom + 26, "Points lost by each part of the data", told, body)
+
+
+def part_name(part: SliceLoss) -> str:
+    """`short, German` for what speaks for itself, `phrasing: new` for the data's own columns."""
+    columns, values = part.column.split(", "), part.value.split(", ")
+    if len(columns) != len(values):
+        return f"{part.column}: {part.value}"
+    return ", ".join(
+        value if column in PLAIN_COLUMNS else f"{column}: {value}"
+        for column, value in zip(columns, values, strict=True)
+    )
+
+
+def _ends(quantity: Quantity) -> tuple[float, float]:
+    low = quantity.value if quantity.low is None else quantity.low
+    return low, quantity.value if quantity.high is None else quantity.high
+
+
+def _part(part: SliceLoss, y: int, scale: Scale) -> str:
+    name = part_name(part)
+    name = name if len(name) <= NAME_AT_MOST else f"{name[: NAME_AT_MOST - 1]}\u2026"
+    at = scale(part.drop.value)
+    low, high = (scale(one) for one in _ends(part.drop))
+    mark = f'<circle class="o pt" cx="{at:.1f}" cy="{y}" r="4.5"/>'
+    if part.clear:
+        mark = f'<rect class="bt" x="{at - 5:.1f}" y="{y - 5}" width="10" height="10"/>'
+    return (
+        f'<text class="{"val" if part.clear else "lb"}" x="0" y="{y + 5}">{escape(name)}</text>'
+        f'<line class="iv" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>{mark}'
+    )
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], css: str = "tb") -> str:

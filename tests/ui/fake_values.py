@@ -7,7 +7,7 @@ Covers: needs that are kept (a budget of 1 ms or more), missed (less), refused (
 import random
 from pathlib import Path
 
-from wizard.compare import compare, judge
+from wizard.compare import compare, judge, who_pays
 from wizard.nouns import (
     Answers,
     Artifact,
@@ -16,6 +16,7 @@ from wizard.nouns import (
     Candidate,
     CounterOffer,
     Device,
+    ExampleSet,
     Failed,
     Forecast,
     HostFacts,
@@ -294,6 +295,14 @@ MADE = {
 }
 
 
+ROWS_HELD = ExampleSet(
+    origin="the bundled examples",
+    inputs=tuple(f"please do thing number {row}" for row in range(ROWS)),
+    columns={"language": tuple(("German", "English", "French")[row % 3] for row in range(ROWS))},
+    rows=tuple(range(ROWS)),
+)
+
+
 def outcome_of(plan, names):
     original = measurement("fp32", 14.9, 3.42, 85.0, 0, 10)
     measurements = {
@@ -315,4 +324,8 @@ def outcome_of(plan, names):
         seconds={"export": 11.2, "original": 7.4},
         notes=("1554 rows are used for the test and 256 others for calibration.",),
         data_origin="the bundled examples",
+        payers={
+            name: who_pays(original, one, ROWS_HELD, tuple(LABELS), 0)
+            for name, one in measurements.items()
+        },
     )

@@ -203,3 +203,24 @@ def test_focus_moves_to_the_new_heading(visit):
     steps.device(page)
 
     expect(page.locator("#s-device-panel h2, .st-h h2:visible").first).to_be_focused()
+
+
+def test_the_result_says_who_pays_and_shows_every_changed_answer(visit):
+    """The sentence, the chart with its table, and the changed answers, sorted and filtered."""
+    page = visit()
+    steps.result(page)
+    paying = page.locator("#payers")
+
+    expect(paying).to_contain_text("No part of the data lost more than the rest")
+    expect(paying.locator("svg[role=img]")).to_be_visible()
+    expect(paying.locator("table tbody tr")).to_have_count(6)
+    flips = page.locator("#flips")
+    expect(flips).to_contain_text("please do thing number")
+    first = flips.locator("[data-row='0'][data-col='0']").last
+    expect(first).to_contain_text("right to wrong")
+    flips.locator("th[title=Change]").last.hover()
+    flips.locator("th[title=Change] .cell-menu-button").last.click()
+    page.get_by_role("menuitem").filter(has_text="Sort descending").click()
+    expect(first).to_contain_text("wrong to right")
+    flips.get_by_placeholder("Filter").fill("number 388")
+    expect(flips.locator("[data-row='1']")).to_have_count(0)

@@ -1,6 +1,6 @@
 """The one-page report: self-contained HTML that prints well and convinces a third person.
 
-Covers: verdict, clauses, before and after, charts with a table each, candidates, what changed,
+Covers: verdict, clauses, before and after, charts with a table each, candidates, who pays,
 reasons with sources, host facts, the command. Does not cover: the web page (ui).
 """
 
@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 
 from wizard import charts
+from wizard.bundle import payers
 from wizard.bundle.privacy import public_command, without_folders
 from wizard.nouns import Basis, Candidate, Clause, Measurement, Outcome, Quantity, Verdict
 
@@ -36,8 +37,8 @@ def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
         figures(outcome, candidate.id),
         "<h2>What was tried</h2>",
         tried(outcome),
-        "<h2>Answers that changed</h2>",
-        changed(outcome, candidate.id),
+        "<h2>Who pays</h2>",
+        payers.section(outcome, candidate.id) or changed(outcome, candidate.id),
         "<h2>Why this candidate</h2>",
         reasons(candidate),
         "<h2>How it was measured</h2>",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 Column: TypeAlias = tuple[str, Callable[..., str]]
 
 SLICES_SHOWN = 5
+HEADINGS = ("", "part", "rows", "before", "after", "lost (95 %)", "by chance")
 INSPECT_SCHEMA, PLAN_SCHEMA, ERROR_SCHEMA = "wizard.inspect/1", "wizard.plan/1", "wizard.error/1"
 
 
@@ -304,7 +305,7 @@ def _who_pays(found: Mapping[str, Json]) -> None:
     say(f"who pays: {found['sentence']}")
     parts = [_mapping(one) for one in _list(found["slices"])]
     losing = [one for one in parts if one["clear"] or _loss(one) > 0][:SLICES_SHOWN]
-    rows = [("", "part", "rows", "before", "after", "lost (95 %)", "by chance")]
+    rows: list[tuple[str, ...]] = [HEADINGS]
     rows += [_slice_row(one) for one in losing]
     for line in aligned(rows) if losing else []:
         say(f"  {line}")

@@ -6,16 +6,15 @@ Does not cover: numbers themselves; those are computed in measure and compare.
 
 from __future__ import annotations
 
-from collections import Counter
 from html import escape
 from typing import NamedTuple
 
 from wizard import charts
-from wizard.bundle import report
+from wizard.bundle import payers, report
 from wizard.nouns import Basis, Clause, Json, Measurement, Outcome, Verdict
 from wizard.ui import pieces, words
 
-PAYING_AT_MOST = 5
+FLIP_HEADINGS = ("Change", "Example", "Before", "After", "Truth", "Sure before", "Sure after")
 # Scores that are shares are shown in per cent; a rank correlation keeps its own scale.
 RANKED = "spearman"
 
@@ -164,23 +163,58 @@ def _bars(before: Measurement, after: Measurement) -> str:
     )
 
 
-def changed(outcome: Outcome) -> str:
-    """How many answers changed for better or worse, and which classes pay."""
+def who_pays(outcome: Outcome) -> str:
+    """How many answers changed for better or worse, and which part of the data pays for it."""
     best = best_of(outcome)
     if best is None:
         return ""
+    head = f"<h3 class='sec'>{words.WHO_PAYS}</h3>"
+    found = outcome.payers.get(best)
+    if found is None:
+        return f"{head}{report.changed(outcome, best)}"
+    said = f"<p class='lead'>{escape(found.sentence)}</p>"
+    return f"{head}{said}{_changed(outcome, best)}{payers.parts(outcome, best)}"
+
+
+def _changed(outcome: Outcome, best: str) -> str:
     before, after = outcome.original.quality.answers, outcome.measurements[best].quality.answers
     if not after.predicted or not before.truth:
-        return f"<h3 class='sec'>{words.CHANGED}</h3>{report.changed(outcome, best)}"
+        said = payers.changed_words(outcome.payers[best], len(after.rows))
+        return f"<p>{escape(said)}</p>"
     rows = list(zip(before.truth, before.predicted, after.predicted, strict=True))
-    broke = Counter(truth for truth, was, now in rows if was == truth != now)
-    fixed = Counter(truth for truth, was, now in rows if now == truth != was)
+    broke = sum(1 for truth, was, now in rows if was == truth != now)
+    fixed = sum(1 for truth, was, now in rows if now == truth != was)
     other = sum(1 for truth, was, now in rows if was != now and truth not in {was, now})
-    return (
-        f"<h3 class='sec'>{words.CHANGED}</h3>"
-        f"{_flips(len(rows), sum(broke.values()), sum(fixed.values()), other)}"
-        f"{_who_pays(outcome, rows, broke, fixed)}"
-    )
+    return _flips(len(rows), broke, fixed, other)
+
+
+def flips(outcome: Outcome) -> list[list[str | float]]:
+    """The changed answers as rows of FLIP_HEADINGS; confidences in per cent."""
+    found = outcome.payers.get(best_of(outcome) or "")
+    return [
+        [
+            one.kind,
+            one.example,
+            one.before,
+            one.after,
+            one.truth,
+            *(
+                "" if sure is None else round(100 * sure, 1)
+                for sure in (one.confidence_before, one.confidence_after)
+            ),
+        ]
+        for one in (found.flips if found else ())
+    ]
+
+
+def flips_words(outcome: Outcome) -> str:
+    """How many of the changed answers the table holds, and how to use it."""
+    found = outcome.payers.get(best_of(outcome) or "")
+    if found is None or not found.flips:
+        return ""
+    many = len(found.flips) < found.flips_total
+    kept = f"The first {len(found.flips)} of {found.flips_total}. " if many else ""
+    return f"<h4>{words.CHANGED}</h4><p class='mut'>{kept}{words.FLIPS_HINT}</p>"
 
 
 def _flips(rows: int, broke: int, fixed: int, other: int) -> str:
@@ -200,33 +234,6 @@ def _flips(rows: int, broke: int, fixed: int, other: int) -> str:
     if other:
         said += f", and {other} went from one mistake to another"
     return f"<div class='flips' aria-hidden='true'>{bar}</div><p>{said}.</p>"
-
-
-def _who_pays(
-    outcome: Outcome,
-    rows: list[tuple[int, int, int]],
-    broke: Counter[int],
-    fixed: Counter[int],
-) -> str:
-    total = Counter(truth for truth, _, _ in rows)
-    was = Counter(truth for truth, first, _ in rows if first == truth)
-    losing = {one: broke[one] - fixed[one] for one in broke if broke[one] > fixed[one]}
-    worst = sorted(losing, key=lambda one: -losing[one])[:PAYING_AT_MOST]
-    if not worst:
-        return "<p class='mut'>No class got worse on the whole.</p>"
-    labels = outcome.plan.profile.labels
-    lines = [
-        (
-            labels[one],
-            str(total[one]),
-            f"{100 * was[one] / total[one]:.1f} %",
-            f"{100 * (was[one] - losing[one]) / total[one]:.1f} %",
-            charts.show_points(round(-100 * losing[one] / total[one], 1)),
-        )
-        for one in worst
-    ]
-    headings = ("Class", "Examples", "Right before", "Right now", "Change")
-    return f"<h4>{words.WHO_PAYS}</h4>{charts.table(headings, lines)}"
 
 
 def tried(outcome: Outcome) -> str:

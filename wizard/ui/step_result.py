@@ -32,6 +32,11 @@ class View(NamedTuple):
 
     verdict: Any
     proof: Any
+    payers: Any
+    changed: Any
+    flips_head: Any
+    flips: Any
+    tried: Any
     trying: Any
     text: Any
     compare: Any
@@ -48,6 +53,11 @@ def draw(desk: Desk) -> View:
     """Verdict, proof, playground, downloads, how it was measured."""
     verdict = gr.HTML("", elem_id="verdict", apply_default_css=False)
     proof = gr.HTML("", elem_id="proof", apply_default_css=False)
+    payers = gr.HTML("", elem_id="payers", apply_default_css=False)
+    with gr.Column(visible=False, elem_id="changed") as changed:
+        flips_head = gr.HTML("", apply_default_css=False)
+        flips = _flips_table()
+    tried = gr.HTML("", elem_id="tried", apply_default_css=False)
     with gr.Column(visible=False, elem_id="try") as trying:
         gr.HTML(_section(words.TRY, words.TRY_HINT), apply_default_css=False)
         text = gr.Textbox(
@@ -69,8 +79,25 @@ def draw(desk: Desk) -> View:
     how = gr.HTML("", elem_id="how", apply_default_css=False)
     with gr.Row(elem_classes="nav"):
         again = gr.Button(words.ANOTHER, elem_id="again")
-    return View(
-        verdict, proof, trying, text, compare, both, alert, bundle, report, recipe, how, again
+    paying = (payers, changed, flips_head, flips, tried)
+    taking = (alert, bundle, report, recipe, how, again)
+    return View(verdict, proof, *paying, trying, text, compare, both, *taking)
+
+
+def _flips_table() -> Any:
+    """Sorted by its headings, kept by its filter; nobody edits it."""
+    return gr.Dataframe(
+        headers=list(result_parts.FLIP_HEADINGS),
+        datatype=["str"] * 5 + ["number"] * 2,
+        type="array",
+        label=words.CHANGED,
+        show_label=False,
+        interactive=False,
+        show_search="filter",
+        wrap=True,
+        max_height=420,
+        column_widths=["12%", "34%", "14%", "14%", "14%", "6%", "6%"],
+        elem_id="flips",
     )
 
 
@@ -81,7 +108,8 @@ def _section(title: str, hint: str) -> str:
 def shown(page: Page) -> list[Any]:
     """What `show` changes."""
     view = page.result
-    parts = [view.verdict, view.proof, view.trying, view.both]
+    parts = [view.verdict, view.proof, view.payers, view.changed, view.flips_head, view.flips]
+    parts += [view.tried, view.trying, view.both]
     return [*parts, view.bundle, view.report, view.recipe, view.how, page.session, page.token]
 
 
@@ -98,7 +126,9 @@ def show(page: Page, desk: Desk, session: Session) -> Updates:
         page.session: session,
         page.token: step_run.token_of(session),
         view.verdict: result_parts.verdict(outcome) + result_parts.tiles(outcome),
-        view.proof: _proof(outcome),
+        view.proof: result_parts.figures(outcome),
+        **_paying(view, outcome),
+        view.tried: result_parts.tried(outcome),
         view.trying: gr.Column(visible=outcome.plan.profile.image_size is None),
         view.both: "",
         view.bundle: bundle,
@@ -108,9 +138,14 @@ def show(page: Page, desk: Desk, session: Session) -> Updates:
     }
 
 
-def _proof(outcome: Outcome) -> str:
-    parts = (result_parts.figures, result_parts.changed, result_parts.tried)
-    return "".join(part(outcome) for part in parts)
+def _paying(view: View, outcome: Outcome) -> Updates:
+    rows = result_parts.flips(outcome)
+    return {
+        view.payers: result_parts.who_pays(outcome),
+        view.changed: gr.Column(visible=bool(rows)),
+        view.flips_head: result_parts.flips_words(outcome),
+        view.flips: rows,
+    }
 
 
 @lru_cache(maxsize=1)
