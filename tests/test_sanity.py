@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.factories import a_profile, some_answers
-from wizard.errors import WorkerFailed
+from wizard.errors import CannotCompare
 from wizard.examples.feeds import Feeds
 from wizard.measure import sanity
 from wizard.nouns import Basis, ExampleSet, Quality, Quantity
@@ -118,7 +118,7 @@ def test_a_word_piece_the_model_does_not_know_is_refused():
     """A larger tokenizer than the model's table is another model's tokenizer."""
     feeds = text_feeds(np.arange(80) + 1000)
 
-    with pytest.raises(WorkerFailed, match="belong together"):
+    with pytest.raises(CannotCompare, match="belong together"):
         sanity.of_inputs(feeds, a_profile(vocabulary=500))
 
 
@@ -175,7 +175,7 @@ def test_a_file_changed_after_it_was_made_is_noticed(tmp_path):
     sanity.unchanged(artifact)
     path.write_bytes(b"\x08second")
 
-    with pytest.raises(WorkerFailed, match="has changed"):
+    with pytest.raises(CannotCompare, match="has changed"):
         sanity.unchanged(artifact)
 
 
@@ -194,5 +194,5 @@ def test_an_answer_missing_is_an_error():
     sanity.same_rows(10, rows)
     sanity.same_rows(20, dataclasses.replace(rows, pairs=(("a", "b"),) * 10))
 
-    with pytest.raises(WorkerFailed, match="same rows"):
+    with pytest.raises(CannotCompare, match="same rows"):
         sanity.same_rows(9, rows)

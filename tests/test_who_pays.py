@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from tests.factories import a_measurement
 from wizard.compare import losses, slices, who_pays
-from wizard.compare.paired import Z_ONE_SIDED, _tango
+from wizard.compare.paired import Z_TANGO, _tango
 from wizard.library import words
 from wizard.nouns import Answers, ExampleSet
 
@@ -306,7 +306,7 @@ def test_the_interval_of_a_part_is_tango_s(lost, won, rows):
     """All parts at once give what the one-sided bound of the verdict gives one by one."""
     many = (np.array([float(one)] * 2) for one in (lost, won, rows))
 
-    assert losses.tango_upper(*many, z=Z_ONE_SIDED)[0] == pytest.approx(
+    assert losses.tango_upper(*many, z=Z_TANGO)[0] == pytest.approx(
         _tango(lost, won, rows), abs=1e-6
     )
 

@@ -15,6 +15,7 @@
     +-- Unexpected                   a mistake of ours; exit 1
     +-- PresetBroken                 a file under presets/ is wrong: our bug, found at start-up
     +-- WorkerFailed                 a measuring process died; the log is kept
+    +-- CannotCompare                a comparison would mean nothing; the reason is for the user
 
 Covers: classes, codes, facts. Does not cover: sentences; those live in presets/failures.toml.
 """
@@ -276,6 +277,12 @@ class WorkerFailed(WizardError):
     """A measuring process died or hung. Facts: what, because."""
 
     code = "worker-failed"
+
+
+class CannotCompare(WizardError):
+    """A comparison would mean nothing: other files, other rows. Facts: because."""
+
+    code = "cannot-compare"
 
 
 class PresetBroken(WizardError):

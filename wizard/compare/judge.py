@@ -9,6 +9,7 @@ Rule of honesty: the whole bound inside the limit is PASS, outside is MISS, else
 from __future__ import annotations
 
 from wizard.compare.limits import rounded_up, said, three_way
+from wizard.compare.parts import parts_clause
 from wizard.compare.score import quality_clause
 from wizard.compare.turns import Ratio, ratio
 from wizard.estimate import latency_elsewhere
@@ -22,6 +23,7 @@ from wizard.nouns import (
     Plan,
     Quantity,
     Verdict,
+    WhoPays,
 )
 
 # A busy machine was up to three times slower (measured on two shared cores); a MISS found on one
@@ -30,11 +32,20 @@ BUSY_MAY_SLOW = 3.0
 
 
 def judge(
-    plan: Plan, candidate_id: str, original: Measurement, after: Measurement
+    plan: Plan,
+    candidate_id: str,
+    original: Measurement,
+    after: Measurement,
+    payers: WhoPays | None = None,
 ) -> CandidateVerdict:
-    """Every clause of the contract for one candidate, and their sum."""
+    """Every clause of the contract for one candidate, and their sum.
+
+    With `payers` a part of the data that lost far more than the tolerance is a MISS of its own.
+    """
     clauses = [_budget(plan, budget, original, after) for budget in plan.needs.budgets]
     clauses.append(quality_clause(plan, original, after))
+    parts = parts_clause(plan, payers) if payers is not None else None
+    clauses += [parts] if parts is not None else []
     return CandidateVerdict(
         candidate_id=candidate_id, overall=overall(clauses), clauses=tuple(clauses)
     )

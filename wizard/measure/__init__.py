@@ -93,7 +93,7 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
 def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> Measurement:
     """Everything measured of a candidate, its speed in turns with the original's.
 
-    Raises WorkerFailed when a file, the original's too, is no longer the one that was made.
+    Raises CannotCompare when a file, the original's too, is no longer the one that was made.
     """
     import numpy as np
 
@@ -199,7 +199,7 @@ def _audit(artifact: Artifact) -> Audit:
     """
     looked = auditing.audit(artifact.path)
     if not looked.external_data_complete:
-        raise WorkerFailed(what="opening the file", because=looked.findings[0])
+        raise WorkerFailed(what="opening the file", because=looked.findings[0].rstrip("."))
     must_be_what_was_made(artifact, looked)
     return looked
 

@@ -81,7 +81,11 @@ class Process:
         self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1][:300] if lines else f"it ended with status {self._process.returncode}"
+        return (
+            lines[-1][:300].rstrip(".")
+            if lines
+            else f"it ended with status {self._process.returncode}"
+        )
 
     def __enter__(self) -> Process:
         return self

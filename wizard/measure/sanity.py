@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.errors import WorkerFailed
+from wizard.errors import CannotCompare
 from wizard.nouns import Answers, Artifact, ExampleSet, ModelProfile, Quality
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ ANOTHER_EACH_TIME = "It gives another answer each time it is asked the same."
 BY_OPTIMIZATION = "Its answers depend on ONNX Runtime's graph optimization."
 # Too few rows say nothing about an order of labels or about chance.
 ROWS_TO_DOUBT = 40
-# One-sided: an original this likely to be guessing cannot be the yardstick.
-CHANCE = 0.01
+# One-sided: an original this likely to be guessing cannot be the yardstick; nor one whose kappa is
+# "slight" at best (Landis and Koch 1977), however sure that is.
+CHANCE, SLIGHT = 0.01, 0.2
 # Share of rows that another order of the labels must explain, beyond those right now.
 ORDER_EXPLAINS = 0.05
 # A candidate's answers count as re-ordered when so many agree after, and so few before.
@@ -47,10 +48,10 @@ ROWS_LOOKED_AT = 200
 
 
 def unchanged(artifact: Artifact) -> None:
-    """Raises WorkerFailed when the file is no longer the one that was made."""
+    """Raises CannotCompare when the file is no longer the one that was made."""
     if digest(artifact.path) != artifact.sha256:
         because = f"{artifact.path.name} has changed since it was made; nothing can be held to it"
-        raise WorkerFailed(what="measuring", because=because)
+        raise CannotCompare(because=because)
 
 
 def digest(path: Path) -> str:
@@ -71,11 +72,11 @@ def _digest(path: Path) -> str:
 
 
 def same_rows(answered: int, examples: ExampleSet) -> None:
-    """Raises WorkerFailed unless every row was answered once (a pair by two answers)."""
+    """Raises CannotCompare unless every row was answered once (a pair by two answers)."""
     wanted = len(examples) * (2 if examples.pairs else 1)
     if answered != wanted:
         because = f"{answered} answers came back for {wanted} inputs; both need the same rows"
-        raise WorkerFailed(what="scoring", because=because)
+        raise CannotCompare(because=because)
 
 
 # --------------------------------------------------------------------------- the original
@@ -149,11 +150,13 @@ def _chance(answers: Answers) -> tuple[str, ...]:
     right = int((truth == said).sum())
     if len(np.unique(truth)) == 1 and right:
         return ()
-    if binomtest(right, len(truth), expected, alternative="greater").pvalue < CHANCE:
+    kappa = (right / len(truth) - expected) / max(1 - expected, 1e-9)
+    luck = binomtest(right, len(truth), expected, alternative="greater").pvalue
+    if luck < CHANCE and kappa >= SLIGHT:
         return ()
     return (
         (
-            f"The original itself is no better than guessing on these rows "
+            f"The original itself is hardly better than guessing on these rows "
             f"({right / len(truth):.0%} right): its tokenizer, its preprocessing or its weights do "
             f"not belong to this data."
         ),
@@ -166,7 +169,7 @@ def _chance(answers: Answers) -> tuple[str, ...]:
 def of_inputs(feeds: Feeds, profile: ModelProfile) -> tuple[str, ...]:
     """What is wrong with prepared rows before any model has seen them.
 
-    Raises WorkerFailed for a word piece beyond the model's table, which no model can look up.
+    Raises CannotCompare for a word piece beyond the model's table, which no model can look up.
     """
     import numpy as np
 
@@ -186,7 +189,7 @@ def of_inputs(feeds: Feeds, profile: ModelProfile) -> tuple[str, ...]:
             f"the tokenizer gives word piece {int(pieces.max())} and the model knows "
             f"{profile.vocabulary}: they do not belong together"
         )
-        raise WorkerFailed(what="preparing the text", because=because)
+        raise CannotCompare(because=because)
     share = float(np.bincount(pieces).max() / len(pieces)) if len(pieces) else 0.0
     if share <= ONE_PIECE_SHARE:
         return ()

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from wizard import library
-from wizard.compare import who_pays
+from wizard.compare.who_pays import who_pays
 from wizard.nouns import ExampleSet, Measurement, Outcome, Plan, WhoPays
 
 

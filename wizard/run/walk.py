@@ -306,8 +306,9 @@ def _try(
         _fail(state, candidate, error)
         return
     state.measurements[candidate.id] = after
-    state.verdicts[candidate.id] = judge(state.plan, candidate.id, original, after)
-    state.payers[candidate.id] = payers_of(state.plan, original, after, bench.examples)
+    payers = payers_of(state.plan, original, after, bench.examples)
+    state.payers[candidate.id] = payers
+    state.verdicts[candidate.id] = judge(state.plan, candidate.id, original, after, payers)
     site.emit(_measured(state, candidate.id, after))
 
 

@@ -1,0 +1,55 @@
+"""Healthy candidates: every technique that is free or nearly so on each sample. None is accused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.planted.stage import Told, stage
+
+# What a technique may honestly cost on a sample (its card says so): the contract asks no less.
+DROP = 2.0
+TEXT = (
+    ("lossless", {}),
+    ("float16", {}),
+    ("int8_dynamic", {}),
+    ("int8_dynamic", {"embeddings": False}),
+    ("int8_dynamic", {"per_channel": False}),
+    ("int8_static", {}),
+    ("int8_static", {"method": "percentile"}),
+    ("int8_static", {"method": "entropy"}),
+    ("int8_weights", {}),
+)
+PICTURES = (
+    ("lossless", {}),
+    ("float16", {}),
+    ("int8_static", {}),
+    ("int8_static", {"method": "percentile"}),
+    ("int8_static", {"method": "entropy"}),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healthy:
+    """One honest candidate."""
+
+    title: str
+    make: Callable[[], Told]
+
+
+def honest(sample: str, technique: str, settings: dict) -> Healthy:
+    """The technique as the wizard makes it, judged by a contract it can keep."""
+
+    def make() -> Told:
+        here = stage(sample)
+        return here.tell(here.make(technique, **settings), drop=DROP)
+
+    words = " ".join(f"{name}={value}" for name, value in settings.items())
+    return Healthy(title=f"{sample}: {technique} {words}".strip(), make=make)
+
+
+HEALTHY = [
+    honest(sample, technique, settings)
+    for sample, techniques in (("intents", TEXT), ("sentences", TEXT), ("digits", PICTURES))
+    for technique, settings in techniques
+]
