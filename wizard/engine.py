@@ -140,7 +140,27 @@ def advise(profile: ModelProfile, needs: Needs) -> Plan:
 
 def command_for(plan: Plan) -> str:
     """The command that does the same in a terminal."""
-    return command(plan.needs, plan.profile.ref)
+    typed = command(plan.needs, plan.profile.ref)
+    return run.pair.command_of(plan, typed) if run.pair.is_pair(plan) else typed
+
+
+def pair_of(before: str, after: str, model: str | None) -> run.pair.Pair:
+    """Two models as typed: ONNX files, bundles, or what `parse_ref` reads."""
+    return run.pair.pair_of(before, after, model)
+
+
+def advise_pair(profile: ModelProfile, needs: Needs, given: run.pair.Pair) -> Plan:
+    """A plan that compares the two by that contract instead of compressing anything."""
+    return run.pair.plan_of(advise(profile, needs), given)
+
+
+def judge_again(job: str, needs: Needs) -> Mapping[str, Json]:
+    """The wizard.run/1 object of a job's measurements held against another contract."""
+    outcome = compare(job)
+    if outcome is None:
+        raise JobNotFound(job=job)
+    plan = advise(outcome.plan.profile, needs)
+    return run.result_object(run.pair.judged_again(outcome, plan), None)
 
 
 def start(plan: Plan, *, owner: str = "local") -> str:
@@ -242,6 +262,8 @@ def result(job: str, bundle_folder: Path | None) -> Mapping[str, Json]:
     outcome = compare(job)
     if outcome is None:
         raise JobNotFound(job=job)
+    if run.pair.is_pair(outcome.plan):
+        return run.result_object(outcome, None)
     packed = pack(job)
     where = bundle_folder or packed.folder
     return run.result_object(outcome, replace(packed, folder=where))

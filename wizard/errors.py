@@ -6,7 +6,7 @@
     |   +-- UnknownArchitecture, UnsupportedTask, UnknownName, BadNeeds
     |   +-- HubUnreachable, RepoNotFound, RepoGated
     |   +-- DataUnreadable, DataEmpty, ColumnMissing, LabelsUnknown, TooFewRows, DataOverlap
-    |   +-- NoWritePermission, OutputNotEmpty, BundleDamaged
+    |   +-- NotComparable, NoWritePermission, OutputNotEmpty, BundleDamaged
     +-- NotSupported                 a strategy cannot run here; the reason is for the user
     +-- PromiseBroken                a strategy ran and its file does not keep its promise
     +-- OutOfRoom                    memory, disk, time or a free place in the queue is missing
@@ -169,6 +169,12 @@ class DataNotForTask(BadInput):
     """The data does not fit the model's task. Facts: path, task, needed."""
 
     code = "data-not-for-task"
+
+
+class NotComparable(BadInput):
+    """Two models that do not answer the same question. Facts: because."""
+
+    code = "not-comparable"
 
 
 class NoWritePermission(BadInput):

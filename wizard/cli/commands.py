@@ -9,6 +9,7 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from wizard import engine
@@ -19,6 +20,7 @@ from wizard.nouns import (
     Budget,
     Ending,
     Finished,
+    Json,
     ModelProfile,
     Needs,
     Priority,
@@ -160,6 +162,37 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_OF[last.overall]
 
 
+def compare(options: argparse.Namespace) -> int:
+    """Two given models by one contract; or a job's candidates, measured before, by another."""
+    if options.after is None:
+        return _compare_job(options)
+    options.device = options.device or engine.THIS_MACHINE
+    engine.check_device(options.device)
+    pair = engine.pair_of(options.before, options.after, options.model)
+    profile = engine.examine(pair.model, _workload(options) or pair.workload)
+    needs = needs_of(options, profile)
+    job = engine.start(engine.advise_pair(profile, needs, pair), owner="command line")
+    last = _follow(job, quiet=options.quiet)
+    if last.ending is not Ending.FINISHED or last.overall is None:
+        return show.failed_job(job, last, as_json=options.json)
+    return _shown(engine.result(job, None), options)
+
+
+def _compare_job(options: argparse.Namespace) -> int:
+    plan = engine.plan_of(options.before)
+    options.device = options.device or plan.needs.device_id
+    needs = needs_of(options, plan.profile)
+    needs = replace(needs, data=plan.needs.data, workload=plan.needs.workload)
+    return _shown(engine.judge_again(options.before, needs), options)
+
+
+def _shown(result: Mapping[str, Json], options: argparse.Namespace) -> int:
+    show.result(result, as_json=options.json)
+    verdict = result["verdict"]
+    assert isinstance(verdict, Mapping)  # noqa: S101 - the shape of wizard.run/1
+    return EXIT_OF[Verdict(str(verdict["overall"]))]
+
+
 def _follow(job: str, *, quiet: bool) -> Finished:
     progress = show.Progress(quiet=quiet)
     try:
@@ -246,6 +279,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "inspect": inspect,
     "plan": plan,
     "run": run,
+    "compare": compare,
     "verify": verify,
     "jobs": jobs,
 }

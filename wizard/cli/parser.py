@@ -31,6 +31,7 @@ def build() -> Parser:
     _inspect(commands)
     _plan(commands)
     _run(commands)
+    _compare(commands)
     _verify(commands)
     _jobs(commands)
     return parser
@@ -88,6 +89,11 @@ def _inspect(commands: Commands[Parser]) -> None:
 
 def _needs(command: Parser) -> None:
     command.add_argument("model", help=MODEL_HELP)
+    _contract(command)
+    command.add_argument("--only", metavar="STRATEGY", help="try this technique and no other")
+
+
+def _contract(command: Parser) -> None:
     command.add_argument("--device", default="this-machine", help="device id (wizard devices)")
     command.add_argument("--latency-ms", type=float, help="at most so many ms per request")
     command.add_argument(
@@ -101,7 +107,6 @@ def _needs(command: Parser) -> None:
     command.add_argument("--data", default="sample", help="sample, or a CSV / JSONL / ZIP file")
     command.add_argument("--tokens", type=int, help="tokens of one request")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--only", metavar="STRATEGY", help="try this technique and no other")
 
 
 def _plan(commands: Commands[Parser]) -> None:
@@ -112,6 +117,16 @@ def _run(commands: Commands[Parser]) -> None:
     command = _add(commands, "run", "the whole job; writes the bundle to a folder")
     _needs(command)
     command.add_argument("--out", required=True, help="folder for the bundle (new or empty)")
+
+
+def _compare(commands: Commands[Parser]) -> None:
+    sentence = "two models or bundles, same measurements and verdict; or a job by other limits"
+    command = _add(commands, "compare", sentence)
+    command.add_argument("before", help="a model, a bundle's folder, an .onnx file, or a job's id")
+    command.add_argument("after", nargs="?", help="the same kinds; left out for a job")
+    command.add_argument("--model", help="whose labels and tokenizer hold, for bare .onnx files")
+    _contract(command)
+    command.set_defaults(only=None, device=None)  # a job keeps its own device
 
 
 def _verify(commands: Commands[Parser]) -> None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 Column: TypeAlias = tuple[str, Callable[..., str]]
 
-SLICES_SHOWN = 5
+SLICES_SHOWN, SLICES_IF_NONE = 5, 3
 HEADINGS = ("", "part", "rows", "before", "after", "lost (95 %)", "by chance")
 INSPECT_SCHEMA, PLAN_SCHEMA, ERROR_SCHEMA = "wizard.inspect/1", "wizard.plan/1", "wizard.error/1"
 
@@ -293,6 +293,9 @@ def result(outcome: Mapping[str, Json], *, as_json: bool) -> None:
         say(f"  {clause['verdict']:<11}  {clause['name']}: {clause['because']}")
         if clause.get("next"):
             say(f"               next: {clause['next']}")
+    for one in map(_mapping, _list(outcome["candidates"])):
+        if one["status"] == "failed":
+            say(f"  failed       {one['title']}: {one['because']}")
     _who_pays(_mapping(outcome.get("who_pays")))
     if outcome.get("bundle"):
         say(f"bundle: {outcome['bundle']}")
@@ -304,7 +307,8 @@ def _who_pays(found: Mapping[str, Json]) -> None:
         return
     say(f"who pays: {found['sentence']}")
     parts = [_mapping(one) for one in _list(found["slices"])]
-    losing = [one for one in parts if one["clear"] or _loss(one) > 0][:SLICES_SHOWN]
+    most = SLICES_SHOWN if any(one["clear"] for one in parts) else SLICES_IF_NONE
+    losing = [one for one in parts if one["clear"] or _loss(one) > 0][:most]
     rows: list[tuple[str, ...]] = [HEADINGS]
     rows += [_slice_row(one) for one in losing]
     for line in aligned(rows) if losing else []:

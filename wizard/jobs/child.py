@@ -20,7 +20,7 @@ from wizard import library
 from wizard.errors import DiskFull, MemoryFull, TimeUp, Unexpected, WizardError
 from wizard.jobs import steps, store
 from wizard.nouns import Ending, Explained, Finished, Noted, RunEvent
-from wizard.run import Site, result_object, walk
+from wizard.run import Site, pair, result_object, walk
 from wizard.run.outcome import write_json
 
 WATCH_SECONDS = 0.25
@@ -119,7 +119,7 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
         command=request.command,
         apply=steps.apply_apart,
     )
-    outcome, packed = walk(request.plan, site)
+    outcome, packed = walk(request.plan, pair.site_for(request.plan, site))
     write_json(folder / store.RESULT, result_object(outcome, packed))
     log.finish(
         Finished(

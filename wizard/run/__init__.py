@@ -1,12 +1,13 @@
 """The foreman: walks a plan from checkpoint to bundle and always keeps the best so far.
 
 Covers: `plan_for` (profile + needs -> plan), `walk` (plan -> events and an outcome on disk),
-`result_object` (outcome -> the wizard.run/1 JSON object).
+`result_object` (outcome -> the wizard.run/1 JSON object), `pair` (two given models compared).
 Does not cover: processes, limits, cancelling; those are `jobs`.
 """
 
+from wizard.run import pair
 from wizard.run.outcome import read_outcome
 from wizard.run.result import result_object
 from wizard.run.walk import ORIGINAL, Site, plan_for, walk
 
-__all__ = ["ORIGINAL", "Site", "plan_for", "read_outcome", "result_object", "walk"]
+__all__ = ["ORIGINAL", "Site", "pair", "plan_for", "read_outcome", "result_object", "walk"]

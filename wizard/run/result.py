@@ -77,7 +77,7 @@ def _candidate(candidate: Candidate, outcome: Outcome) -> Json:
         "id": candidate.id,
         "title": candidate.title,
         "steps": [jsonable(step) for step in candidate.steps],
-        "forecast": jsonable(candidate.forecast),
+        "forecast": None if _is_given(candidate) else jsonable(candidate.forecast),
         "measured": _measured(measurement) if measurement else None,
         "status": status,
         "verdict": verdict.overall.value if verdict else None,
@@ -98,6 +98,11 @@ def _who_pays(outcome: Outcome, candidate_id: str | None, *, flips: bool) -> Jso
         "flips_total": found.flips_total,
         **({"flips": [jsonable(one) for one in found.flips]} if flips else {}),
     }
+
+
+def _is_given(candidate: Candidate) -> bool:
+    """A model that was brought to be compared; nobody forecast it."""
+    return candidate.steps[-1].strategy == "given"
 
 
 def _measured(measurement: Measurement) -> Json:

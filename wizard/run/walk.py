@@ -34,6 +34,7 @@ from wizard.nouns import (
     Measured,
     Measurement,
     ModelProfile,
+    ModelRef,
     Needs,
     Noted,
     Outcome,
@@ -70,7 +71,8 @@ LAST_START = 0.9
 class Site:
     """Where and with what the walk works. `clock` is wall time in seconds since the epoch.
 
-    `apply` makes one step's artifact; a job does it in a process of its own.
+    `apply` makes one step's artifact; a job does it in a process of its own. `open` finds the
+    model's folder; `packs` is false where no bundle is wanted.
     """
 
     folder: Path
@@ -81,6 +83,8 @@ class Site:
     emit: Callable[[RunEvent], None]
     command: str = ""
     apply: Callable[[Step, Artifact, contract.Workbench], Artifact] = contract.apply_step
+    open: Callable[[ModelRef, Callable[[float, str], None]], Path] = intake.folder_of
+    packs: bool = True
 
 
 @dataclass(slots=True)
@@ -190,7 +194,7 @@ def _nothing_to_do(plan: Plan) -> WizardError:
 def _open(state: _Walk) -> tuple[Path, measure.Bench, Path | None]:
     plan, site = state.plan, state.site
     with state.phase(OPEN, str(plan.profile.ref)) as report:
-        model_folder = intake.folder_of(plan.profile.ref, report)
+        model_folder = site.open(plan.profile.ref, report)
         intake.check_weights(model_folder)
     with state.phase(ROWS, plan.needs.data) as report:
         needs = plan.needs
@@ -361,9 +365,9 @@ def _pack(
     state: _Walk, outcome: Outcome, model_folder: Path, bench: measure.Bench
 ) -> ArtifactBundle | None:
     best = outcome.comparison.chosen or outcome.comparison.nearest
+    if best is None or not state.site.packs:
+        return None
     with state.phase(PACK):
-        if best is None:
-            return None
         return bundle.pack(
             state.site.folder / "bundle",
             outcome=outcome,
