@@ -7,7 +7,8 @@ Does not cover: processes, limits, cancelling; those are `jobs`.
 
 from wizard.run import pair
 from wizard.run.outcome import read_outcome
+from wizard.run.planning import plan_for
 from wizard.run.result import result_object
-from wizard.run.walk import ORIGINAL, Site, plan_for, walk
+from wizard.run.walk import ORIGINAL, Site, walk
 
 __all__ = ["ORIGINAL", "Site", "pair", "plan_for", "read_outcome", "result_object", "walk"]

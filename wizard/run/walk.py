@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wizard import bundle, examples, intake, library, measure
-from wizard.advise import advise, check_needs, look_elsewhere
 from wizard.compare import compare, judge
-from wizard.errors import NotSupported, TimeUp, UnsupportedTask, WizardError
+from wizard.errors import NotSupported, TimeUp, WizardError
 from wizard.measure.saturation import saturates
 from wizard.nouns import (
     Artifact,
@@ -33,9 +32,7 @@ from wizard.nouns import (
     JobStarted,
     Measured,
     Measurement,
-    ModelProfile,
     ModelRef,
-    Needs,
     Noted,
     Outcome,
     PhaseDone,
@@ -45,7 +42,6 @@ from wizard.nouns import (
     RunEvent,
     Step,
     StepDone,
-    SupportLevel,
     WhoPays,
     jsonable,
 )
@@ -133,30 +129,6 @@ class _Phase:
         now = self._walk.site.clock()
         self._walk.seconds[self._name] = round(now - self._began, 3)
         self._walk.site.emit(PhaseDone(at=now, phase=self._name, seconds=now - self._began))
-
-
-def plan_for(profile: ModelProfile, needs: Needs, host: HostFacts) -> Plan:
-    """Advice for this model and these needs, from the presets on disk.
-
-    Raises UnsupportedTask, UnknownName (device, strategy) or BadNeeds.
-    """
-    devices = {**library.devices(), "this-machine": intake.this_machine(host)}
-    check_needs(needs, devices)
-    device = library.find("device", needs.device_id, devices)
-    strategies = contract.discover()
-    if needs.only is not None:
-        library.find("strategy", needs.only, strategies)
-    if profile.task is None or profile.support.level is SupportLevel.NOT_HERE:
-        raise UnsupportedTask(task=profile.support.because, supported=supported_tasks())
-    rules, family = library.rules(), library.families().get(profile.family)
-    plan = advise(profile, needs, device=device, rules=rules, strategies=strategies, family=family)
-    others = library.devices().values()
-    return look_elsewhere(plan, others, rules=rules, strategies=strategies, family=family)
-
-
-def supported_tasks() -> str:
-    """The tasks of today, in words."""
-    return "text-classification, image-classification and feature-extraction"
 
 
 def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
