@@ -13,7 +13,9 @@ from wizard.errors import (
     DataEmpty,
     DataNotForTask,
     DataNotFound,
+    DataOverlap,
     DataUnreadable,
+    LabelsAreNumbers,
     LabelsUnknown,
     TooFewRows,
 )
@@ -52,12 +54,115 @@ def test_labels_are_matched_by_name_whatever_their_case(tmp_path):
     assert set(rows.test.labels) == {"yes", "no"}
 
 
-def test_numbers_are_positions_and_that_is_said(tmp_path):
-    """0 and 1 index the model's labels; the note says so."""
-    rows = read(a_table(tmp_path, many(label=lambda i: i % 2)))
+def test_numbers_are_positions_only_where_that_is_stated(tmp_path):
+    """0 and 1 may mean anything: refused, with the two ways to say what they mean."""
+    table = a_table(tmp_path, many(label=lambda i: i % 2))
 
-    assert set(rows.test.labels) == {"no", "yes"}
+    with pytest.raises(LabelsAreNumbers) as raised:
+        read(table)
+    said = library.explain(raised.value)
+    assert "--labels index" in said.next
+    assert "label_index" in said.next
+    assert "'no'" in said.next
+    rows = read(f"{table}#labels=index")
+    assert rows.test.labels[0] in {"no", "yes"}
     assert any("positions" in note for note in rows.notes)
+
+
+def test_a_column_called_label_index_states_it_too(tmp_path):
+    """Whoever cannot type an option renames the column."""
+    rows = read(a_table(tmp_path, many(header="text,label_index", label=lambda i: i % 3)))
+
+    assert set(rows.test.labels) == {"no", "yes", "maybe"}
+    assert rows.test.columns == {}
+
+
+def test_names_win_over_positions(tmp_path):
+    """With a column of names, one of positions is a column like any other."""
+    text = "text,label,label_index\n" + "".join(f"row number {i},yes,7\n" for i in range(50))
+
+    assert set(read(a_table(tmp_path, text)).test.labels) == {"yes"}
+
+
+@pytest.mark.parametrize("label", ["3", "-1", "yes"])
+def test_a_position_the_model_does_not_have_is_refused(tmp_path, label):
+    """Three labels have the positions 0 to 2."""
+    table = a_table(tmp_path, many(label=lambda i: label if i == 5 else 0))
+
+    with pytest.raises(LabelsUnknown) as raised:
+        read(f"{table}#labels=index")
+    assert "0 to 2" in library.explain(raised.value).next
+
+
+def test_a_model_without_names_takes_bare_numbers(tmp_path):
+    """LABEL_0 and LABEL_1 are no names; 0 and 1 can mean nothing else."""
+    table = a_table(tmp_path, many(label=lambda i: i % 2))
+
+    assert set(read(table, labels=("LABEL_0", "LABEL_1")).test.labels) == {"LABEL_0", "LABEL_1"}
+
+
+def test_two_files_are_used_as_they_are_given(tmp_path):
+    """The whole first file is the test, the whole second the calibration."""
+    test = a_table(tmp_path, many(60))
+    own = "text\n" + "".join(f"other {i}\n" for i in range(30))
+    rows = read(f"{test}#calibration={a_table(tmp_path, own, 'own.csv')}")
+
+    assert (len(rows.test), len(rows.calibration)) == (60, 30)
+    assert "the 30 you gave" in rows.notes[-1]
+
+
+def test_test_rows_inside_the_calibration_are_refused(tmp_path):
+    """A technique that saw the test would flatter itself: refused, with how many."""
+    test = a_table(tmp_path, many(60))
+    own = "text\nrow number 7 \nrow number 9\n" + "".join(f"other {i}\n" for i in range(30))
+
+    with pytest.raises(DataOverlap) as raised:
+        read(f"{test}#calibration={a_table(tmp_path, own, 'own.csv')}")
+    assert raised.value.facts == {"rows": 2}
+
+
+def test_the_same_pictures_twice_are_refused(tmp_path):
+    """Pictures are compared by their pixels, whatever their names."""
+    from PIL import Image
+
+    for name, count in (("test", 24), ("own", 30)):
+        (tmp_path / name / "yes").mkdir(parents=True)
+        for i in range(count):
+            pixels = np.full((8, 8, 3), i if name == "test" else 23 + i, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / "yes" / f"{name}{i}.png")
+    data = f"{tmp_path / 'test'}#calibration={tmp_path / 'own'}"
+
+    with pytest.raises(DataOverlap) as raised:
+        read(data, task=Task.IMAGE_CLASSIFICATION, image_size=8)
+    assert raised.value.facts == {"rows": 1}
+
+
+def test_a_file_that_is_called_so_keeps_its_name(tmp_path):
+    """A hash sign in a real file's name says nothing."""
+    table = a_table(tmp_path, many(), "rows#labels=index.csv")
+
+    assert set(read(table).test.labels) == {"no", "yes"}
+
+
+def test_pairs_that_share_a_text_with_the_test_leave_the_calibration_and_that_is_said(tmp_path):
+    """Every pair has one of five first texts, so none is left to calibrate with."""
+    lines = "".join(f"first {i % 5},second {i},{i / 100}\n" for i in range(100))
+    table = a_table(tmp_path, f"sentence1,sentence2,score\n{lines}")
+    rows = read(table, task=Task.FEATURE_EXTRACTION, labels=())
+
+    assert len(rows.calibration) == 0
+    assert "20 pairs that share a text with the test were left out" in rows.notes[-1]
+
+
+@pytest.mark.parametrize("by_index", [True, False])
+@pytest.mark.parametrize("calibration", [None, "/a/b c.csv"])
+def test_what_is_said_about_data_reads_back(by_index, calibration):
+    """The one word that travels holds all that was said."""
+    named = examples.DataName(
+        path="/x/rows.csv", labels_are_positions=by_index, calibration=calibration
+    )
+
+    assert examples.parse(str(named)) == named
 
 
 @pytest.mark.parametrize("name", ["rows.tsv", "rows.jsonl", "rows.txt"])

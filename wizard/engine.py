@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from wizard import bundle, intake, jobs, library, run
+from wizard import bundle, examples, intake, jobs, library, run
 from wizard.advise import command
 from wizard.errors import DiskFull, JobNotFound, MemoryFull, NotSupported
 from wizard.jobs import JobStatus, Request
@@ -272,6 +272,18 @@ def result(job: str, bundle_folder: Path | None) -> Mapping[str, Json]:
 def verify(folder: Path, receipt: Path | None = None) -> bundle.Verified:
     """Re-open a bundle, audit it, check its hashes; fold in a device's receipt."""
     return bundle.verify(folder, receipt)
+
+
+def data_name(path: str, *, by_index: bool, calibration: str | None) -> str:
+    """The data and what is said about it, as the one word that Needs.data holds."""
+    said = examples.parse(path)
+    return str(
+        replace(
+            said,
+            labels_are_positions=by_index or said.labels_are_positions,
+            calibration=calibration or said.calibration,
+        )
+    )
 
 
 def preview_data(profile: ModelProfile, path: str) -> Json:

@@ -5,7 +5,8 @@
     |   +-- ModelNotFound, NotAModelFolder, WeightsDamaged, PickleOnly, RemoteCode
     |   +-- UnknownArchitecture, UnsupportedTask, UnknownName, BadNeeds
     |   +-- HubUnreachable, RepoNotFound, RepoGated
-    |   +-- DataUnreadable, DataEmpty, ColumnMissing, LabelsUnknown, TooFewRows, DataOverlap
+    |   +-- DataUnreadable, DataEmpty, ColumnMissing, LabelsUnknown, LabelsAreNumbers,
+    |   +-- TooFewRows, DataOverlap
     |   +-- NotComparable, NoWritePermission, OutputNotEmpty, BundleDamaged
     +-- NotSupported                 a strategy cannot run here; the reason is for the user
     +-- PromiseBroken                a strategy ran and its file does not keep its promise
@@ -151,6 +152,12 @@ class LabelsUnknown(BadInput):
     """Labels in the data that the model does not have. Facts: labels, known."""
 
     code = "labels-unknown"
+
+
+class LabelsAreNumbers(BadInput):
+    """Numbers where the model has names; they may be positions. Facts: labels, first."""
+
+    code = "labels-are-numbers"
 
 
 class TooFewRows(BadInput):

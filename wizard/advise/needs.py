@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping
 
 from wizard.errors import BadNeeds
+from wizard.examples.naming import parse
 from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority, Workload
 
 # (lowest, highest) that can mean anything, by what is limited.
@@ -93,8 +94,13 @@ def _others(needs: Needs) -> list[str]:
     words = []
     if needs.minutes != 10:
         words += ["--minutes", _plain(needs.minutes)]
-    if needs.data != "sample":
-        words += ["--data", needs.data]
+    named = parse(needs.data)
+    if named.path != "sample":
+        words += ["--data", named.path]
+    if named.labels_are_positions:
+        words += ["--labels", "index"]
+    if named.calibration:
+        words += ["--calibration", named.calibration]
     if needs.workload.tokens is not None:
         words += ["--tokens", str(needs.workload.tokens)]
     if needs.seed:

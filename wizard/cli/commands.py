@@ -135,17 +135,24 @@ def needs_of(options: argparse.Namespace, profile: ModelProfile) -> Needs:
         tolerance=Tolerance(points=options.max_drop),
         priority=Priority(options.priority),
         minutes=options.minutes,
-        data=_data(options.data),
+        data=_data(options),
         workload=profile.workload,
         seed=options.seed,
         only=options.only,
     )
 
 
-def _data(typed: str) -> str:
+def _data(options: argparse.Namespace) -> str:
     """Paths are made absolute: the job's process may start elsewhere."""
-    if typed == "sample" or typed.startswith("hub:"):
-        return typed
+    typed = options.data
+    return engine.data_name(
+        typed if typed == "sample" or typed.startswith("hub:") else _absolute(typed),
+        by_index=options.labels == "index",
+        calibration=_absolute(options.calibration) if options.calibration else None,
+    )
+
+
+def _absolute(typed: str) -> str:
     return str(Path(typed).expanduser().absolute())
 
 

@@ -105,6 +105,13 @@ def _contract(command: Parser) -> None:
     command.add_argument("--priority", choices=("fastest", "smallest", "safest"), default="fastest")
     command.add_argument("--minutes", type=float, default=10.0, help="for the whole job")
     command.add_argument("--data", default="sample", help="sample, or a CSV / JSONL / ZIP file")
+    command.add_argument(
+        "--labels",
+        choices=("name", "index"),
+        default="name",
+        help="numbers in the data are names, or positions in the model's list",
+    )
+    command.add_argument("--calibration", metavar="FILE", help="other examples, to calibrate with")
     command.add_argument("--tokens", type=int, help="tokens of one request")
     command.add_argument("--seed", type=int, default=0)
 

@@ -6,8 +6,9 @@ Does not cover: what a model answers to them (measure).
 """
 
 from wizard.examples.feeds import Feeds, load_feeds
+from wizard.examples.naming import DataName, parse
 from wizard.examples.prepare import prepare
 from wizard.examples.reading import Rows, read
 from wizard.nouns import ExampleSet
 
-__all__ = ["ExampleSet", "Feeds", "Rows", "load_feeds", "prepare", "read"]
+__all__ = ["DataName", "ExampleSet", "Feeds", "Rows", "load_feeds", "parse", "prepare", "read"]

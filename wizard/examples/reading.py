@@ -1,24 +1,35 @@
 """Reads rows from wherever they come and splits them for calibration and test.
 
-Covers: bundled rows, tables (tables.py), images (pictures.py), labels by name, sampling,
-disjointness. Does not cover: turning rows into model inputs (prepare.py).
+Covers: bundled rows, tables (tables.py), images (pictures.py), labels by name or by position
+where that is said, sampling, disjointness.
+Does not cover: turning rows into model inputs (prepare.py).
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wizard import library
-from wizard.errors import DataNotForTask, DataNotFound, LabelsUnknown, TooFewRows
-from wizard.examples import pictures, tables
+from wizard.errors import (
+    DataNotForTask,
+    DataNotFound,
+    DataOverlap,
+    LabelsAreNumbers,
+    LabelsUnknown,
+    TooFewRows,
+)
+from wizard.examples import naming, pictures, tables
 from wizard.nouns import ExampleSet, ModelProfile, Source, Task
 
 ROWS_NEEDED = 20
 ROWS_KEPT = 10_000
 CALIBRATION_KEPT = 256
+NUMBERED = re.compile(r"LABEL_\d+")
 OURS_ARE_USED = (
     "You gave no examples, so ours are used, without labels: the clause is agreement with "
     "the original, and examples of your own would tell more."
@@ -48,12 +59,47 @@ def read(
 ) -> Rows:
     """The rows of `data`: "sample" (bundled), or a path to a table, a ZIP or a folder of images.
 
-    Raises a BadInput that says what is wrong with the file. Never more than `limit` test rows;
-    when there are more, a sample drawn with `seed` is used, and a note says so. Images are
-    unpacked into the folder `scratch`; without one, into a temporary folder.
+    naming.py says what may stand behind the path. Raises a BadInput that says what is wrong with
+    the file. Never more than `limit` test rows; when there are more, a sample drawn with `seed`
+    is used, and a note says so. Images are unpacked into the folder `scratch`; without one, into
+    a temporary folder.
     """
-    if data == "sample":
-        return _bundled(profile)
+    named = naming.parse(data)
+    if named.path == "sample":
+        rows = _bundled(profile)
+        return _with_calibration(rows.test, named, profile, seed, scratch) or rows
+    found = _read(profile, named.path, seed, limit + CALIBRATION_KEPT, scratch)
+    checked = _labels_known(found, profile, stated=named.labels_are_positions)
+    if len(checked) < ROWS_NEEDED:
+        raise TooFewRows(rows=len(checked), needed=ROWS_NEEDED)
+    test = pick(checked, range(min(len(checked), limit)))
+    given = _with_calibration(test, named, profile, seed, scratch)
+    return given or split(checked, seed, limit)
+
+
+def _with_calibration(
+    test: ExampleSet, named: naming.DataName, profile: ModelProfile, seed: int, scratch: Path | None
+) -> Rows | None:
+    """The two sets that the user gave, if there are two. Raises DataOverlap for a common row."""
+    if named.calibration is None:
+        return None
+    apart = scratch / "calibration" if scratch else None
+    if apart is not None:
+        apart.mkdir(exist_ok=True)
+    calibration = _read(profile, named.calibration, seed, CALIBRATION_KEPT, apart)
+    shared = _contents(test) & _contents(calibration)
+    if shared:
+        raise DataOverlap(rows=len(shared))
+    note = (
+        f"{len(test)} rows are used for the test and the {len(calibration)} you gave for "
+        "calibration; no row is in both."
+    )
+    return Rows(calibration=calibration, test=test, notes=(*test.notes, note))
+
+
+def _read(
+    profile: ModelProfile, data: str, seed: int, limit: int, scratch: Path | None
+) -> ExampleSet:
     if data.startswith("hub:"):
         needed = "data sets of the Hub are not read yet; give a CSV, JSON lines or ZIP file"
         raise DataNotForTask(path=data, task=_task(profile), needed=needed)
@@ -61,13 +107,17 @@ def read(
     if not path.exists():
         raise DataNotFound(path=data)
     if profile.task is Task.IMAGE_CLASSIFICATION:
-        found = pictures.read(path, seed=seed, limit=limit + CALIBRATION_KEPT, scratch=scratch)
-    else:
-        found = tables.read(path, profile, seed=seed, limit=limit + CALIBRATION_KEPT)
-    checked = _labels_known(found, profile)
-    if len(checked) < ROWS_NEEDED:
-        raise TooFewRows(rows=len(checked), needed=ROWS_NEEDED)
-    return split(checked, seed, limit)
+        return pictures.read(path, seed=seed, limit=limit, scratch=scratch)
+    return tables.read(path, profile, seed=seed, limit=limit)
+
+
+def _contents(rows: ExampleSet) -> set[bytes]:
+    """A digest of every text, or of every picture's pixels."""
+    if rows.images is not None:
+        stored = pictures.Stored(rows.images)
+        return {hashlib.sha256(stored[row].tobytes()).digest() for row in rows.rows}
+    texts = rows.inputs or [text for both in rows.pairs for text in both]
+    return {text.strip().encode() for text in texts}
 
 
 def _task(profile: ModelProfile) -> str:
@@ -97,27 +147,49 @@ def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:
     return Rows(calibration=sets[0], test=sets[1], notes=())
 
 
-def _labels_known(rows: ExampleSet, profile: ModelProfile) -> ExampleSet:
-    """Labels as the model spells them. Raises LabelsUnknown with the strangers."""
+def _labels_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> ExampleSet:
+    """Labels as the model spells them; positions in its list only where that was `stated`.
+
+    It is stated by `--labels index` or by a column called label_index. Raises LabelsUnknown with
+    the strangers, LabelsAreNumbers where numbers could be positions and nobody said so.
+    """
     if not rows.labels or not profile.labels:
         return rows
     used = set(rows.labels)
+    if stated or rows.columns.get(tables.STATED) == ():
+        return _by_position(rows, profile.labels)
     spelled = _spellings(used, profile.labels)
     strangers = sorted(used - set(spelled))
     if not strangers:
         return replace(rows, labels=tuple(spelled[one] for one in rows.labels))
-    if all(one.isdecimal() and int(one) < len(profile.labels) for one in used):
-        note = "The labels are numbers; they were read as positions in the model's list."
-        named = tuple(profile.labels[int(one)] for one in rows.labels)
-        return replace(rows, labels=named, notes=(*rows.notes, note))
+    if all(one.isdecimal() for one in used):
+        raise LabelsAreNumbers(labels=_few(strangers), first=profile.labels[0])
     raise LabelsUnknown(labels=_few(strangers), known=_few(profile.labels))
 
 
+def _by_position(rows: ExampleSet, known: Sequence[str]) -> ExampleSet:
+    """Each number as the label at that place, counted from 0."""
+    wrong = {one for one in rows.labels if not (one.isdecimal() and int(one) < len(known))}
+    if wrong:
+        places = f"the positions 0 to {len(known) - 1}"
+        raise LabelsUnknown(labels=_few(sorted(wrong)), known=places)
+    note = "The labels are positions in the model's list, as you said."
+    named = tuple(known[int(one)] for one in rows.labels)
+    columns = {name: values for name, values in rows.columns.items() if name != tables.STATED}
+    return replace(rows, labels=named, columns=columns, notes=(*rows.notes, note))
+
+
 def _spellings(used: Iterable[str], known: Sequence[str]) -> dict[str, str]:
-    """The model's spelling of each label used: the same, or the same but for case and joints."""
+    """The model's spelling of each label used: the same, or the same but for case and joints.
+
+    A model whose labels are LABEL_0, LABEL_1 and so on has no names, and takes the bare numbers.
+    """
     folded: dict[str, list[str]] = {}
     for label in known:
         folded.setdefault(_folded(label), []).append(label)
+    if all(NUMBERED.fullmatch(label) for label in known):
+        for label in known:
+            folded.setdefault(label.split("_")[1], []).append(label)
     near = {one: folded.get(_folded(one), []) for one in used}
     exact = {one: one for one in used if one in known}
     return {one: names[0] for one, names in near.items() if len(names) == 1} | exact
@@ -147,6 +219,9 @@ def split(rows: ExampleSet, seed: int, limit: int) -> Rows:
         f"{len(test)} rows are used for the test and {len(calibration)} others for calibration; "
         "no row is in both."
     )
+    shared = share - len(calibration)
+    if shared:
+        note += f" {shared} pairs that share a text with the test were left out of the calibration."
     return Rows(
         calibration=pick(rows, calibration),
         test=pick(rows, test),

@@ -21,7 +21,8 @@ from wizard.errors import ColumnMissing, DataEmpty, DataUnreadable
 from wizard.nouns import ExampleSet, ModelProfile, Task
 
 TEXT_NAMES = ("text", "sentence", "utterance", "review", "content", "query", "comment", "tweet")
-LABEL_NAMES = ("label", "labels", "intent", "class", "category", "target", "sentiment")
+STATED = "label_index"  # a column of that name holds positions in the model's list
+LABEL_NAMES = ("label", STATED, "labels", "intent", "class", "category", "target", "sentiment")
 FIRST_NAMES = ("sentence1", "text1", "premise", "question1", "a")
 SECOND_NAMES = ("sentence2", "text2", "hypothesis", "question2", "b")
 SCORE_NAMES = ("score", "similarity", "label", "relatedness")
@@ -233,7 +234,8 @@ def _example_set(origin: str, drawn: _Drawn, columns: Columns, said: str) -> Exa
         pairs=tuple((text[0], text[1]) for text in texts) if pairs else (),
         labels=tuple(row[answer].strip() for row in rows) if answer and not pairs else (),
         target=tuple(_number(row[answer], answer, origin) for row in rows) if pairs else (),
-        columns={name: tuple(row.get(name, "") for row in rows) for name in others},
+        columns={name: tuple(row.get(name, "") for row in rows) for name in others}
+        | ({STATED: ()} if answer.casefold() == STATED else {}),
         rows=tuple(range(len(rows))),
         notes=_notes(drawn, said),
     )
