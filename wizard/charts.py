@@ -88,7 +88,7 @@ class Scale:
         return [one for one in made if self.low <= one <= self.high * 1.0001]
 
 
-def _svg(height: int, title: str, told: str, body: str) -> str:
+def svg(height: int, title: str, told: str, body: str) -> str:
     """A drawing whose title and `told` (its numbers in words) are read aloud."""
     return (
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" '
@@ -140,7 +140,7 @@ def latency_strip(before: Latency, after: Latency, limit_ms: float | None) -> st
         )
     told = f"Medians: {show_number(before.p50.value)} ms before, {show_number(after.p50.value)} ms"
     told += " after." if limit_ms is None else f" after; the limit is {limit_ms:.6g} ms."
-    return _svg(152, "Latency of every timed request, before and after", told, body)
+    return svg(152, "Latency of every timed request, before and after", told, body)
 
 
 def _thinned(values: Sequence[float]) -> list[float]:
@@ -182,7 +182,7 @@ def bars(pairs: Sequence[Bar]) -> str:
         f"{one.name} {show_number(one.before)} {one.unit}, then {show_number(one.after)} {one.unit}"
         for one in pairs
     )
-    return _svg(12 + 50 * len(pairs), "Before and after", f"{told}.", body)
+    return svg(12 + 50 * len(pairs), "Before and after", f"{told}.", body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +225,7 @@ def trade_off(points: Sequence[Point], *, cost_limit: float | None, score_floor:
     told = "; ".join(
         f"{one.name}: {show_number(one.cost)}, score {show_number(one.score)}" for one in points
     )
-    return _svg(height, "Cost against score; the shaded zone keeps the contract", f"{told}.", body)
+    return svg(height, "Cost against score; the shaded zone keeps the contract", f"{told}.", body)
 
 
 def _dot(point: Point, at: float, y: Scale) -> str:
@@ -327,7 +327,7 @@ def slices(parts: Sequence[SliceLoss], whole: float) -> str:
         for one in parts
     )
     told = f"All rows lost {show_number(whole)}; {told}."
-    return _svg(bottom + 26, "Points lost by each part of the data", told, body)
+    return svg(bottom + 26, "Points lost by each part of the data", told, body)
 
 
 def part_name(part: SliceLoss) -> str:
@@ -358,6 +358,13 @@ def _part(part: SliceLoss, y: int, scale: Scale) -> str:
         f'<text class="{"val" if part.clear else "lb"}" x="0" y="{y + 5}">{escape(name)}</text>'
         f'<line class="iv" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>{mark}'
     )
+
+
+def show_share(share: float) -> str:
+    """A share in per cent; a thousandfold stands for "not a number" (measure/inside.py)."""
+    if share >= 1000:
+        return "no number"
+    return f"{show_number(100 * share)}\u00a0%"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], css: str = "tb") -> str:

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from wizard import charts
-from wizard.bundle import payers
+from wizard.bundle import damage, payers
 from wizard.bundle.privacy import public_command, without_folders
 from wizard.nouns import Basis, Candidate, Clause, Measurement, Outcome, Quantity, Verdict
 
@@ -39,6 +39,8 @@ def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
         tried(outcome),
         "<h2>Who pays</h2>",
         payers.section(outcome, candidate.id) or changed(outcome, candidate.id),
+        "<h2>Where the damage is</h2>",
+        damage.section(after),
         "<h2>Why this candidate</h2>",
         reasons(candidate),
         "<h2>How it was measured</h2>",

@@ -297,6 +297,9 @@ def result(outcome: Mapping[str, Json], *, as_json: bool) -> None:
         if one["status"] == "failed":
             say(f"  failed       {one['title']}: {one['because']}")
     _who_pays(_mapping(outcome.get("who_pays")))
+    hurt = _damage(outcome)
+    if hurt:
+        say(f"  damage       {hurt}")
     if outcome.get("bundle"):
         say(f"bundle: {outcome['bundle']}")
 
@@ -336,6 +339,15 @@ def _slice_row(part: Mapping[str, Json]) -> tuple[str, ...]:
         f"{drop['value']:.1f} ({drop['low']:.1f} to {drop['high']:.1f})",
         f"p {part['p']:.2g}",
     )
+
+
+def _damage(outcome: Mapping[str, Json]) -> str:
+    """Where the delivered candidate hurts, in one sentence."""
+    best = outcome.get("chosen") or outcome.get("nearest")
+    candidates = outcome["candidates"]
+    assert isinstance(candidates, list)  # noqa: S101 - the shape of wizard.run/1
+    found = [_mapping(one["measured"]) for one in map(_mapping, candidates) if one["id"] == best]
+    return str(found[0].get("damage") or "") if found else ""
 
 
 def failed_job(job: str, last: Finished, *, as_json: bool) -> int:

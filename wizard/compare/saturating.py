@@ -51,9 +51,8 @@ def told(plan: Plan, after: Measurement, judged: Quality) -> tuple[str, ...]:
         return ()
     here, there = (_shown(one) for one in (after.quality, judged))
     said = (
-        f"{plan.device.name} has no VNNI, so its 8-bit sums can overflow; this is judged by "
-        f"answers with those overflows, emulated on {len(judged.answers.rows)} rows "
-        f"({there} there, {here} here)."
+        f"On {plan.device.name} 8-bit sums can overflow, so this is judged by answers with those "
+        f"overflows, emulated on {len(judged.answers.rows)} rows ({there} there, {here} here)."
     )
     return (said,)
 

@@ -44,18 +44,20 @@ class Product:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """The pairs of each column that some bytes could make overflow, padded to `width` a column.
+    """The pairs that some bytes could make overflow, column by column.
 
-    `first` and `second` are rows of the activations, `ours` and `theirs` their weights; all are
-    [columns * width]. `of_all` is the number of pair sums behind one output.
+    `first` and `second` are rows of the activations, `ours` and `theirs` their weights. Columns are
+    sorted into `groups` of (columns, pairs a column), each filled up with weights of 0 where a
+    column has fewer; `order` puts the columns back. `of_all` is the number of pair sums behind
+    one output.
     """
 
     first: Array
     second: Array
     ours: Array
     theirs: Array
-    columns: int
-    width: int
+    groups: tuple[tuple[int, int], ...]
+    order: Array
     of_all: int
 
     @classmethod
@@ -68,27 +70,59 @@ class Pairs:
         if length % 2:
             weight = np.concatenate([weight, np.zeros((1, columns), np.int32)])
         couples = weight.reshape(-1, 2, columns)
-        up = np.maximum(couples, 0).sum(axis=1) * LARGEST_BYTE
-        down = np.minimum(couples, 0).sum(axis=1) * LARGEST_BYTE
-        risky = (up > HIGHEST) | (down < LOWEST)
-        width = int(risky.sum(axis=0).max(initial=0))
-        if width == 0:
+        risky = _risky(couples)
+        if not risky.any():
             return None
-        # The risky pairs of each column first, the others with weights of 0.
-        order = np.argsort(~risky, axis=0, kind="stable")[:width].T
-        column = np.arange(columns)[:, None]
-        real = risky[order, column]
-        rows = _rows_read(product, length)
-        rows = np.stack([rows[np.minimum(2 * order + one, length - 1), column] for one in (0, 1)])
+        read = _rows_read(product, length)
+        by_size = _by_size(risky.sum(axis=0))
+        parts = [_of_group(risky, couples, read, group) for group in by_size]
+        first, second, ours, theirs = (np.concatenate(one) for one in zip(*parts, strict=True))
         return cls(
-            first=rows[0].reshape(-1),
-            second=rows[1].reshape(-1),
-            ours=np.where(real, couples[order, 0, column], 0).reshape(-1).astype(np.float32),
-            theirs=np.where(real, couples[order, 1, column], 0).reshape(-1).astype(np.float32),
-            columns=columns,
-            width=width,
+            first=first,
+            second=second,
+            ours=ours,
+            theirs=theirs,
+            groups=tuple((len(group), width) for group, width in by_size),
+            order=np.argsort(np.concatenate([group for group, _ in by_size])),
             of_all=len(couples),
         )
+
+
+def _risky(couples: Array) -> Array:
+    """[pairs, columns]: whether the largest or the smallest sum leaves 16 bits."""
+    import numpy as np
+
+    up = np.maximum(couples, 0).sum(axis=1) * LARGEST_BYTE
+    down = np.minimum(couples, 0).sum(axis=1) * LARGEST_BYTE
+    return np.asarray((up > HIGHEST) | (down < LOWEST))
+
+
+def _by_size(counts: Array) -> list[tuple[Array, int]]:
+    """Columns of similar counts together, with the largest count (at least 1) of each group."""
+    import numpy as np
+
+    classes = np.ceil(np.log2(np.maximum(counts, 1))).astype(int)
+    groups = [np.flatnonzero(classes == one) for one in np.unique(classes)]
+    return [(group, max(1, int(counts[group].max()))) for group in groups]
+
+
+def _of_group(
+    risky: Array, couples: Array, read: Array, group: tuple[Array, int]
+) -> tuple[Array, Array, Array, Array]:
+    """Rows and weights of a group's pairs, [columns * width] each, the risky ones first."""
+    import numpy as np
+
+    columns, width = group
+    order = np.argsort(~risky[:, columns], axis=0, kind="stable")[:width].T
+    column = columns[:, None]
+    last = len(read) - 1
+    rows = [read[np.minimum(2 * order + one, last), column].reshape(-1) for one in (0, 1)]
+    there = risky[order, column]
+    weights = [
+        np.where(there, couples[order, one, column], 0).reshape(-1).astype(np.float32)
+        for one in (0, 1)
+    ]
+    return rows[0], rows[1], weights[0], weights[1]
 
 
 def _rows_read(product: Product, length: int) -> Array:
@@ -210,10 +244,9 @@ class Builder:
         ends = [self._constant(np.array(end, np.float32)) for end in (LOWEST, HIGHEST)]
         over = self._node("Sub", whole, self._node("Clip", whole, *ends))
         self._count_overflows(over, pairs)
-        shaped = self._node("Reshape", over, self._ints(pairs.columns, pairs.width, -1))
-        summed = self._node("ReduceSum", shaped, self._ints(1), keepdims=0)
+        summed = self._summed(over, pairs)
         if product.scale is not None:
-            scale = np.broadcast_to(product.scale, (pairs.columns,)).astype(np.float32)
+            scale = np.broadcast_to(product.scale, (len(pairs.order),)).astype(np.float32)
             summed = self._node("Mul", summed, self._constant(scale[:, None].copy()))
         if not product.filters:
             turned = self._node("Transpose", summed, perm=[1, 0])
@@ -221,12 +254,25 @@ class Builder:
         like = self._node("Shape", self._node("Transpose", exact, perm=[1, 0, 2, 3]))
         return self._node("Transpose", self._node("Reshape", summed, like), perm=[1, 0, 2, 3])
 
+    def _summed(self, over: str, pairs: Pairs) -> str:
+        """[columns, positions]: the sums of each column's pairs."""
+        parts, start = [], 0
+        for columns, width in pairs.groups:
+            end = start + columns * width
+            part = self._node("Slice", over, self._ints(start), self._ints(end), self._ints(0))
+            shaped = self._node("Reshape", part, self._ints(columns, width, -1))
+            parts.append(self._node("ReduceSum", shaped, self._ints(1), keepdims=0))
+            start = end
+        together = self._node("Concat", *parts, axis=0)
+        return self._node("Gather", together, self._constant(pairs.order), axis=0)
+
     def _count_overflows(self, over: str, pairs: Pairs) -> None:
         import numpy as np
 
         there = self._node("Cast", self._node("Cast", over, to=BOOL), to=FLOAT)
         mean = self._node("ReduceMean", there, keepdims=0)
-        share = self._constant(np.array(pairs.width / pairs.of_all, np.float32))
+        per_output = len(pairs.first) / (len(pairs.order) * pairs.of_all)
+        share = self._constant(np.array(per_output, np.float32))
         self._node("Mul", mean, share, out=self.counter)
 
 

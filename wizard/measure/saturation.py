@@ -38,7 +38,7 @@ EMULATED_UP_TO = 120_000_000
 FLOAT, UINT8, INT8 = 1, 2, 3  # onnx.TensorProto's types
 UNREAD = {"QLinearMatMul", "QLinearConv", "QGemm", "QAttention", "MatMulIntegerToFloat",
           "DynamicQuantizeMatMul"}  # fmt: skip
-NOT_EMULATED = "How it answers on a processor without VNNI could not be emulated."
+NOT_EMULATED = "How it answers where 8-bit sums can overflow could not be emulated."
 
 
 def saturates(arch: str, isa: Collection[str]) -> bool:
@@ -101,7 +101,7 @@ def emulate(path: Path, out: Path, *, cut: bool = True, count: bool = True) -> E
         counters=counters,
         safe=safe,
         unread=tuple(unread),
-        pairs=max((one.columns * one.width for _, one in risky if one is not None), default=0),
+        pairs=max((len(one.first) for _, one in risky if one is not None), default=0),
     )
 
 

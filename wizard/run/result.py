@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wizard.bundle import damage
 from wizard.nouns import (
     ArtifactBundle,
     Candidate,
@@ -123,5 +124,17 @@ def _measured(measurement: Measurement) -> Json:
             "agreement": jsonable(measurement.quality.agreement),
             "collapse": list(measurement.quality.answers.collapse),
         },
+        "saturating": _saturating(measurement),
+        "damage": damage.sentence(measurement),
+        "layers": jsonable(measurement.layers),
         "audit": jsonable(measurement.audit),
     }
+
+
+def _saturating(measurement: Measurement) -> Json:
+    """The quality on a processor whose 8-bit sums overflow, where it was emulated."""
+    there = measurement.saturating
+    if there is None:
+        return None
+    rows = len(there.answers.rows)
+    return {"metric": there.metric, "value": jsonable(there.value), "rows": rows}

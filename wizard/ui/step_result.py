@@ -17,7 +17,7 @@ import gradio as gr
 
 from wizard.errors import BadNeeds, JobNotFound
 from wizard.nouns import Outcome
-from wizard.ui import result_parts, step_run, words
+from wizard.ui import result_layers, result_parts, step_run, words
 from wizard.ui.desk import Desk, Updates, Values
 from wizard.ui.session import Session
 
@@ -128,7 +128,7 @@ def show(page: Page, desk: Desk, session: Session) -> Updates:
         view.verdict: result_parts.verdict(outcome) + result_parts.tiles(outcome),
         view.proof: result_parts.figures(outcome),
         **_paying(view, outcome),
-        view.tried: result_parts.tried(outcome),
+        view.tried: result_layers.damage(outcome) + result_parts.tried(outcome),
         view.trying: gr.Column(visible=outcome.plan.profile.image_size is None),
         view.both: "",
         view.bundle: bundle,
