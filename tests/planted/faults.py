@@ -6,6 +6,7 @@ verdict is not PASS and every word of `names` stands in what was said.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import shutil
@@ -27,10 +28,13 @@ from tests.planted.stage import (
     rewrite,
     stage,
     stored,
+    told,
 )
-from wizard import intake, measure
+from tests.saturation_models import a_fragile_model, some_rows
+from wizard import examples, intake, measure
+from wizard.compare import judge
 from wizard.errors import WizardError
-from wizard.nouns import Artifact
+from wizard.nouns import Artifact, ExampleSet, Step
 from wizard.strategies import _contract as contract
 from wizard.strategies import _graph
 
@@ -466,6 +470,68 @@ def calibration_on_noise() -> Told:
     doubts = measure.calibration_doubts(place, here.test)
     told = here.tell(here.make("int8_static", calibration=place))
     return dataclasses.replace(told, said=f"{told.said} {' '.join(doubts)}")
+
+
+@fault("calibration on test rows", "also stand in the calibration rows")
+def calibration_on_test_rows() -> Told:
+    """The user's two files share forty rows."""
+    here = stage("intents")
+    rows = list(zip(here.data.test.inputs, here.data.test.labels, strict=True))
+    first = table(here.folder / "first.csv", rows[:300])
+    second = table(here.folder / "second.csv", rows[260:400])
+    try:
+        examples.read(here.profile, f"{first}#calibration={second}", seed=0)
+    except WizardError as error:
+        return refused(error)
+    return Told(verdict=Verdict.PASS, said="")
+
+
+@fault("a few rows copied fifty times", "repeat an earlier text", verdict=Verdict.CANNOT_TELL)
+def copied_rows() -> Told:
+    """Thirty rows pose as three thousand, and every interval would shrink by ten."""
+    here = stage("intents")
+    rows = list(zip(here.data.test.inputs, here.data.test.labels, strict=True))[:60]
+    read = examples.read(here.profile, str(table(here.folder / "copies.csv", rows * 50)), seed=0)
+    feeds = here.feeds(read.test, "copies")
+    bench = dataclasses.replace(here.bench, examples=read.test, feeds=feeds)
+    told = original_told(here, examples=read.test, feeds=bench.feeds)
+    return dataclasses.replace(told, said=f"{told.said} {' '.join(read.notes)}")
+
+
+def table(path: Path, rows: list[tuple[str, str]]) -> Path:
+    """A CSV of texts and labels."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerows([("text", "label"), *rows])
+    return path
+
+
+@fault("sums that overflow on the target's processor", "overflow", "emulated")
+def saturating_processor() -> Told:
+    """Right on every row here; half wrong on a processor without VNNI."""
+    here = stage("intents")
+    folder = here.folder / "fragile"
+    folder.mkdir()
+    labels = some_rows(folder / "rows.npz", 200)
+    bench = dataclasses.replace(
+        here.bench,
+        profile=dataclasses.replace(here.profile, labels=("no", "yes", "maybe"), vocabulary=None),
+        feeds=folder / "rows.npz",
+        examples=ExampleSet(origin="planted", labels=labels, rows=tuple(range(200))),
+        folder=folder,
+        host=dataclasses.replace(here.host, machine="arm64", isa=frozenset({"dotprod"})),
+        saturates=True,
+    )
+    artifact = a_fragile_model(folder / "fragile.onnx")
+    original = measure.weigh_original(artifact, bench)
+    step = Step(strategy="int8_dynamic")
+    made = contract.apply_step(step, artifact, here.workbench("fragile-made"))
+    after = measure.weigh_candidate(made, original, bench)
+    old = dataclasses.replace(
+        here.plan().device, name="Older laptop", isa=frozenset({"avx2"}), arch="x86_64"
+    )
+    plan = dataclasses.replace(here.plan(), device=old)
+    return told(judge(plan, "planted", original, after), after)
 
 
 # --------------------------------------------------------------------------- near the limit

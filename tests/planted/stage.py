@@ -32,7 +32,7 @@ from wizard.nouns import (
     Verdict,
 )
 from wizard.run.outcome import payers_of
-from wizard.run.walk import plan_for
+from wizard.run.planning import plan_for
 from wizard.strategies import _contract as contract
 from wizard.strategies import _graph
 

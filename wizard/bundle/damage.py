@@ -68,9 +68,9 @@ def chart(layers: Sequence[LayerDamage]) -> str:
         front, back = scale(own(one)), scale(max(own(one), one.relative_error))
         body += f'<text class="lb" x="0" y="{y}">{escape(_shortened(one.layer))}</text>'
         for css, width in (("b", back), ("a", front)):
-            width = max(1.0, width)
             body += (
-                f'<rect class="{css}" x="0" y="{y + 6}" width="{width:.1f}" height="13" rx="2"/>'
+                f'<rect class="{css}" x="0" y="{y + 6}" width="{max(1.0, width):.1f}" '
+                'height="13" rx="2"/>'
             )
         share = charts.show_share(own(one))
         body += f'<text class="val" x="{back + 6:.1f}" y="{y + 17}">{share}</text>'
