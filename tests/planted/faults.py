@@ -493,9 +493,8 @@ def copied_rows() -> Told:
     rows = list(zip(here.data.test.inputs, here.data.test.labels, strict=True))[:60]
     read = examples.read(here.profile, str(table(here.folder / "copies.csv", rows * 50)), seed=0)
     feeds = here.feeds(read.test, "copies")
-    bench = dataclasses.replace(here.bench, examples=read.test, feeds=feeds)
-    told = original_told(here, examples=read.test, feeds=bench.feeds)
-    return dataclasses.replace(told, said=f"{told.said} {' '.join(read.notes)}")
+    judged = original_told(here, examples=read.test, feeds=feeds)
+    return dataclasses.replace(judged, said=f"{judged.said} {' '.join(read.notes)}")
 
 
 def table(path: Path, rows: list[tuple[str, str]]) -> Path:
@@ -608,12 +607,14 @@ def held_to_promise(name: str, make: Callable[[Stage], Artifact]) -> Told:
 
 def original_told(here: Stage, **changes: object) -> Told:
     """Weigh the original under wrong circumstances, then judge a harmless candidate by it."""
-    bench = dataclasses.replace(here.bench, **changes)
+    folder = here.folder / f"original-{len(list(here.folder.iterdir()))}"
+    folder.mkdir()
+    bench = dataclasses.replace(here.bench, folder=folder, **changes)
     try:
         original = measure.weigh_original(here.export, bench)
     except WizardError as error:
         return refused(error)
-    candidate = here.changed(f"same-{len(changes)}-{id(bench)}", lambda model: None)
+    candidate = here.changed(folder.name, lambda model: None)
     return here.tell(candidate, original=original, bench=bench)
 
 

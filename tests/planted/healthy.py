@@ -48,8 +48,11 @@ def honest(sample: str, technique: str, settings: dict) -> Healthy:
     return Healthy(title=f"{sample}: {technique} {words}".strip(), make=make)
 
 
+# One scale for a whole matrix honestly costs the embeddings two points: not a healthy candidate.
+EMBEDDINGS = tuple(one for one in TEXT if one[1] != {"per_channel": False})
+
 HEALTHY = [
     honest(sample, technique, settings)
-    for sample, techniques in (("intents", TEXT), ("sentences", TEXT), ("digits", PICTURES))
+    for sample, techniques in (("intents", TEXT), ("sentences", EMBEDDINGS), ("digits", PICTURES))
     for technique, settings in techniques
 ]

@@ -97,9 +97,9 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
     """
     import numpy as np
 
-    for one in (original.artifact, artifact):
-        sanity.unchanged(one)
+    sanity.unchanged(original.artifact)
     looked = _audit(artifact)
+    sanity.unchanged(artifact)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
         raw = quality.outputs(process, _outputs(bench, artifact), _part(bench, 0.05, 0.5))
