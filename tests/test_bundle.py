@@ -390,3 +390,69 @@ def test_a_measurement_without_paths(packed):
     measured = json.loads((packed / "measurements.json").read_text())
 
     assert "path" not in measured["after"]["artifact"]
+
+
+def an_outcome_that_pays():
+    """Half of the texts called 'yes' broke; strangers' words in the data."""
+    from tests.factories import a_measurement, some_answers
+    from wizard.compare import who_pays
+
+    rows, labels = 400, ("no", "yes", "maybe")
+    truth = tuple(row % 2 for row in range(rows))
+    after = tuple(2 if row % 4 == 1 else row % 2 for row in range(rows))
+    said = {"truth": truth, "confidence": (0.9,) * rows}
+    first, second = (
+        a_measurement(answers=some_answers(rows, predicted=predicted, **said))
+        for predicted in (truth, after)
+    )
+    texts = tuple(f"<b>text</b> {row}" for row in range(rows))
+    held = ExampleSet(origin="t", inputs=texts, rows=tuple(range(rows)))
+    plan = a_plan()
+    verdict = judge(plan, plan.candidates[0].id, first, second)
+    name = plan.candidates[0].id
+    return Outcome(
+        plan=plan,
+        original=first,
+        measurements={name: second},
+        failed=(),
+        comparison=compare(plan, first, {name: second}, {name: verdict}),
+        seconds={},
+        payers={name: who_pays(first, second, held, labels, 0)},
+    )
+
+
+def test_the_report_says_who_pays_with_parts_and_examples():
+    """The sentence, the chart with its table, the first broken answers; all of it escaped."""
+    from wizard.bundle.report import report
+
+    outcome = an_outcome_that_pays()
+    page = report(outcome, outcome.plan.candidates[0], "wizard run sample:intents")
+
+    assert "Texts of &#x27;yes&#x27; lost 50 points, all others together under 1." in page
+    assert "Points lost by each part of the data" in page
+    assert "100 of 400 answers changed: 100 right to wrong." in page
+    assert "&lt;b&gt;text&lt;/b&gt; 1" in page
+    assert "<b>text</b>" not in page
+
+
+def test_the_result_names_who_pays_and_keeps_every_flip_once():
+    """Flips belong to the candidate that is delivered; each candidate has its sentence."""
+    outcome = an_outcome_that_pays()
+    told = json.loads(json.dumps(result_object(outcome, None)))
+
+    assert told["who_pays"]["flips_total"] == len(told["who_pays"]["flips"]) == 100
+    assert told["who_pays"]["slices"][0]["clear"] is True
+    assert "flips" not in told["candidates"][0]["who_pays"]
+    assert told["candidates"][0]["who_pays"]["sentence"] == told["who_pays"]["sentence"]
+
+
+def test_the_terminal_shows_the_parts_that_pay_first(capsys):
+    """The part that pays is marked, with its interval and its probability by chance."""
+    from wizard.cli import show
+
+    show.result(result_object(an_outcome_that_pays(), None), as_json=False)
+    said = capsys.readouterr().out
+
+    assert "who pays: Texts of 'yes' lost 50 points" in said
+    assert re.search(r"! +label yes +200 +100\.0 +50\.0 +50\.0 \(\d+\.\d to \d+\.\d\)", said)
+    assert "answers that changed: 100" in said

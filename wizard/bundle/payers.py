@@ -14,7 +14,7 @@ from operator import eq
 from wizard import charts
 from wizard.nouns import Outcome, Quantity, SliceLoss, WhoPays
 
-SLICES_AT_MOST, SLICES_IF_NONE, FLIPS_AT_MOST = 10, 6, 12
+SLICES_AT_MOST, SLICES_IF_NONE, FLIPS_AT_MOST = 8, 6, 12
 YOUR_ROWS = "The examples are rows of the data it was checked on."
 CHART_KEY = (
     "Points lost, with 95 % intervals; a red square marks a part that lost more than the rest, "
@@ -50,7 +50,7 @@ def parts(outcome: Outcome, candidate_id: str) -> str:
 
 
 def leading(found: Sequence[SliceLoss]) -> tuple[SliceLoss, ...]:
-    """The first ten, whoever pays before the others; fewer when nobody does."""
+    """The first eight, whoever pays before the others; fewer when nobody does."""
     most = SLICES_AT_MOST if any(one.clear for one in found) else SLICES_IF_NONE
     return tuple(found[:most])
 

@@ -60,10 +60,11 @@ def who_pays(
     found = _losses(was, now, parts, seed)
     corrected = losses.holm(found.p, found.least_p, SURE)
     accused = _accused(found, corrected)
-    kept = sorted(range(len(parts)), key=lambda at: (not accused[at], -found.low[at]))
+    worst = _worst(parts, found, accused)
+    kept = _ordered(parts, found, accused, worst)
     flips, total = _flips(was, now, rows, labels)
     return WhoPays(
-        sentence=_sentence(parts, found, accused, rows, now),
+        sentence=_sentence(parts, found, worst, rows, now),
         slices=tuple(
             _slice(parts[at], found, at, float(corrected[at]), clear=bool(accused[at]))
             for at in kept[:SLICES_KEPT]
@@ -119,21 +120,45 @@ def _slice(part: slices.Part, found: losses.Losses, at: int, p: float, *, clear:
     )
 
 
+def _worst(parts: Sequence[slices.Part], found: losses.Losses, accused: Array) -> int | None:
+    """The accused part that stands out most; how sure the original was explains least."""
+    named = [at for at in range(len(parts)) if accused[at]]
+    if not named:
+        return None
+    first = max(named, key=lambda at: (not _by_confidence(parts[at]), found.strength[at]))
+    return _narrowed(first, named, parts, found)
+
+
+def _ordered(
+    parts: Sequence[slices.Part], found: losses.Losses, accused: Array, worst: int | None
+) -> list[int]:
+    """The named part, other accused ones by strength, pairs inside those, then by what was lost."""
+    alone = {parts[at].parts[0] for at in range(len(parts)) if accused[at] and _single(parts[at])}
+
+    def rank(at: int) -> tuple[bool, bool, bool, float]:
+        inside = not _single(parts[at]) and bool(alone & set(parts[at].parts))
+        weight = found.strength[at] if accused[at] else found.low[at]
+        return at != worst, not accused[at], bool(accused[at]) and inside, -float(weight)
+
+    return sorted(range(len(parts)), key=rank)
+
+
+def _single(part: slices.Part) -> bool:
+    return len(part.parts) == 1
+
+
 def _sentence(
     parts: Sequence[slices.Part],
     found: losses.Losses,
-    accused: Array,
+    worst: int | None,
     rows: ExampleSet,
     now: Answers,
 ) -> str:
-    """Names the accused part that stands out most; how sure the original was explains least."""
+    """Who pays, in points; or that nobody does, or that nobody could be looked at."""
     if not parts:
         return TOO_FEW
-    named = [at for at in range(len(parts)) if accused[at]]
-    if not named:
+    if worst is None:
         return NOBODY
-    worst = max(named, key=lambda at: (not _by_confidence(parts[at]), found.strength[at]))
-    worst = _narrowed(worst, named, parts, found)
     who = slices.subject(parts[worst], _noun(rows))
     lost, rest = 100 * float(found.drop[worst]), 100 * float(found.rest[worst])
     said = f"{who[0].upper()}{who[1:]} "

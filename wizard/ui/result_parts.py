@@ -172,7 +172,7 @@ def who_pays(outcome: Outcome) -> str:
     found = outcome.payers.get(best)
     if found is None:
         return f"{head}{report.changed(outcome, best)}"
-    said = f"<p class='lead'>{escape(found.sentence)}</p>"
+    said = f"<p class='lead'><b>{escape(found.sentence)}</b></p>"
     return f"{head}{said}{_changed(outcome, best)}{payers.parts(outcome, best)}"
 
 
