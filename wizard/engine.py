@@ -252,6 +252,9 @@ def compare(job: str) -> Outcome | None:
 def pack(job: str) -> ArtifactBundle:
     """The job's bundle with its zip. A job that was stopped gets the best it had found."""
     folder = jobs.folder_of(jobs_root(), job)
+    if run.pair.is_pair(plan_of(job)):
+        because = "two given models were compared and nothing new was made"
+        raise NotSupported(strategy="Packing a bundle", because=because)
     if not (folder / "bundle" / "MANIFEST.json").is_file():
         jobs.ask("pack_again", {"folder": str(folder)})
     return bundle.zip_of(folder / "bundle")

@@ -13,7 +13,7 @@ enough answers changed for any verdict at all (Tarone 1990).
 Sources: Tango 1998, Statistics in Medicine 17:891-908; McNemar 1947; Fisher 1922; Berger 1982,
 Technometrics 24:295-300; Holm 1979, Scandinavian Journal of Statistics 6:65-70; Tarone 1990,
 Biometrics 46:515-522; Efron 1987. The rate of false accusations is measured in
-tests/test_who_pays.py.
+tests/slow/test_calibration_of_payers.py.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def _columns(
     found: dict[str, Sequence[str]] = {}
     if before.predicted:
         known = before.truth or before.predicted
-        found[LABEL if before.truth else ANSWER] = [labels[one] for one in known]
+        found[LABEL if before.truth else ANSWER] = [name_of(one, labels) for one in known]
         found[CONFIDENCE] = _bands(before.confidence)
     lengths = _lengths(rows)
     if lengths:
@@ -129,6 +129,11 @@ def _columns(
             continue
         found[name] = _named(values, languages) if plain in LANGUAGES else values
     return found
+
+
+def name_of(answer: int, labels: Sequence[str]) -> str:
+    """The label of an answer; a file may give more answers than the model has names for."""
+    return labels[answer] if answer < len(labels) else f"answer {answer}"
 
 
 def _few(values: Sequence[str]) -> bool:
