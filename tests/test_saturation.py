@@ -8,13 +8,22 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests import strategy_models as models
-from tests.factories import a_device, a_host, a_plan, a_profile, some_needs
+from tests.factories import (
+    a_device,
+    a_host,
+    a_measurement,
+    a_plan,
+    a_profile,
+    a_quantity,
+    some_answers,
+    some_needs,
+)
 from tests.golden import plans
 from tests.saturation_models import a_fragile_model, by_hand, some_rows
 from wizard import intake, library, measure
 from wizard.compare import judge
 from wizard.measure import saturation
-from wizard.nouns import ExampleSet, Priority, Step, Verdict, Workload
+from wizard.nouns import ExampleSet, Priority, Quality, Step, Verdict, Workload
 from wizard.strategies import _contract as contract
 from wizard.strategies import _graph
 
@@ -257,6 +266,21 @@ def test_what_could_not_be_emulated_is_not_promised(fragile, tmp_path, monkeypat
     assert after.saturating is None
     assert clause.verdict is not Verdict.PASS
     assert saturation.NOT_EMULATED in clause.because
+
+
+def test_an_emulation_of_fewer_rows_is_compared_on_those_rows():
+    """Both models by the same rows and the same score, each pair of answers its own."""
+    before = some_answers(1000, right=900)
+    there = some_answers(400, right=340)
+    after = a_measurement(
+        answers=some_answers(1000, right=900),
+        saturating=Quality(metric="accuracy", value=a_quantity(0.85, "share"), answers=there),
+    )
+    clause = quality_on(OLD, a_measurement(answers=before), after)
+
+    assert (clause.before, clause.after) == (100.0, 85.0)
+    assert clause.verdict is Verdict.MISS
+    assert "emulated on 400 rows (85.0 % there, 90.0 % here)" in clause.because
 
 
 def every_old_processor():

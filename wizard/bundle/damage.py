@@ -67,10 +67,10 @@ def chart(layers: Sequence[LayerDamage]) -> str:
         y = 18 + 42 * row
         front, back = scale(own(one)), scale(max(own(one), one.relative_error))
         body += f'<text class="lb" x="0" y="{y}">{escape(_shortened(one.layer))}</text>'
-        for css, width in (("b", back), ("a", front)):
+        for css, wide in (("b", back), ("a", front)):
+            width = max(1.0, wide)
             body += (
-                f'<rect class="{css}" x="0" y="{y + 6}" width="{max(1.0, width):.1f}" '
-                'height="13" rx="2"/>'
+                f'<rect class="{css}" x="0" y="{y + 6}" width="{width:.1f}" height="13" rx="2"/>'
             )
         share = charts.show_share(own(one))
         body += f'<text class="val" x="{back + 6:.1f}" y="{y + 17}">{share}</text>'

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
+from wizard.measure import macro
 from wizard.measure.saturation import saturates
 from wizard.nouns import Answers, Measurement, Plan, Quality
-
-ASK_THE_DEVICE = "Run check.py from the bundle on the device: it compares the answers there."
 
 
 def judged_by(plan: Plan, original: Measurement, after: Measurement) -> tuple[Quality, Quality]:
@@ -23,8 +22,9 @@ def judged_by(plan: Plan, original: Measurement, after: Measurement) -> tuple[Qu
     if rows == len(original.quality.answers.rows):
         return original.quality, there
     answers = _first(original.quality.answers, rows)
-    score = replace(original.quality.value, value=_score(answers), low=None, high=None, n=rows)
-    return replace(original.quality, answers=answers, value=score), there
+    score = _score(answers, there.metric)
+    value = replace(original.quality.value, value=score, low=None, high=None, n=rows)
+    return replace(original.quality, metric=there.metric, answers=answers, value=value), there
 
 
 def _first(answers: Answers, rows: int) -> Answers:
@@ -33,8 +33,12 @@ def _first(answers: Answers, rows: int) -> Answers:
     return replace(answers, **cut)
 
 
-def _score(answers: Answers) -> float:
-    """The original's score: accuracy, rank correlation, or agreement with itself."""
+def _score(answers: Answers, metric: str) -> float:
+    """The original's score: accuracy, macro-F1, rank correlation, or agreement with itself."""
+    if metric == macro.NAME:
+        import numpy as np
+
+        return macro.macro_f1(np.array(answers.truth), np.array(answers.predicted)).value
     if answers.truth:
         right = sum(a == b for a, b in zip(answers.predicted, answers.truth, strict=True))
         return right / len(answers.truth)
