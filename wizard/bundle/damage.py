@@ -19,7 +19,7 @@ HEADINGS = ("Layer", "In the file", "Adds itself", "Off in all", "Out of range",
 WORTH_TELLING = 0.01
 NOT_COMPARED = (
     "The layers were not compared: the two files have no layers in common, or they are larger than "
-    "200 MB together."
+    "1.5 GB together."
 )
 KEY = (
     "How far a layer's output is from the original's, on the calibration rows. In front, with its "

@@ -5,7 +5,7 @@ original by renaming nothing: integer operators, QuantizeLinear pairs, n-bit ope
 Each is compared twice: as it runs, and fed with the original's own inputs, which tells what the
 layer adds from what it inherits. Shares of activations beyond a learnt 8-bit range, and of sums
 that a processor without VNNI would cut off. Names are the original's modules.
-Does not cover: layers that were fused away (they are left out); files above 200 MB together.
+Does not cover: layers that were fused away (they are left out); files above 1.5 GB together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.errors import WorkerFailed
-from wizard.measure import saturation
+from wizard.measure import saturation, skeleton
 from wizard.measure.process import Process
 from wizard.nouns import LayerDamage
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import onnx
 
 ROWS, SECONDS = 32, 3.0
-# Both files are copied and four copies opened at once: five times this.
-LOOKED_INTO_UP_TO = 200_000_000
+# Three sessions are open at once, which pack the weights anew: about twice this in memory.
+LOOKED_INTO_UP_TO = 1_500_000_000
 FLOAT, FLOAT16 = 1, 10  # onnx.TensorProto's types
 WITH_WEIGHTS = {"MatMul": 1, "Gemm": 1, "Conv": 1, "Gather": 0}  # which input is the weight
 HEAVY = {*WITH_WEIGHTS, "MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv", "QGemm",
@@ -53,22 +53,23 @@ def damage(
     """Every layer that both files have, the one that adds most damage first.
 
     `process` is any measuring process; `feeds` holds the rows (32 at most are run); copies
-    that show their inner values lie in `folder` meanwhile. Empty above 200 MB, and where the copies
+    that show their inner values lie in `folder` meanwhile. Empty above 1.5 GB, and where the copies
     cannot be run; `process` has ended then.
     """
-    import onnx
-
     if _bytes(original) + _bytes(candidate) > LOOKED_INTO_UP_TO:
         return ()
-    before, after = onnx.load(str(original)), onnx.load(str(candidate))
+    before, after = skeleton.load(original), skeleton.load(candidate)
     layers = _both(before, after)
     if not layers:
         return ()
     seen = _Seen.of(after, layers)
     with tempfile.TemporaryDirectory(dir=folder, prefix="layers-") as room:
-        place = Path(room)
-        emulated = saturation.emulate(candidate, place / "emulated.onnx")
-        sessions = _write(before, after, layers, seen, place)
+        places = [Path(room) / name for name in ("original", "candidate")]
+        for path, place in zip((original, candidate), places, strict=True):
+            place.mkdir()
+            skeleton.beside(path, place)
+        emulated = saturation.emulate(candidate, places[1] / "emulated.onnx")
+        sessions = _write(before, after, layers, seen, places)
         if emulated.path is not None:
             sessions["emulated"] = str(emulated.path)
         asked = [_asked(one, seen, emulated) for one in layers]
@@ -207,8 +208,10 @@ def _range(node: onnx.NodeProto, stored: Mapping[str, Any]) -> tuple[str, float,
     """The values that a quantizer can hold, half a step beyond its ends."""
     from onnx import numpy_helper
 
-    if node.input[1] not in stored or len(node.input) < 3 or node.input[2] not in stored:
+    if len(node.input) < 3 or not {*node.input[1:3]} <= {*stored}:
         return None
+    if any(stored[name].data_location == skeleton.EXTERNAL for name in node.input[1:3]):
+        return None  # thousands of ranges, not one
     scale, zero = (numpy_helper.to_array(stored[name]).reshape(-1) for name in node.input[1:3])
     ends = BYTES.get(stored[node.input[2]].data_type)
     if ends is None or scale.size != 1:
@@ -219,20 +222,26 @@ def _range(node: onnx.NodeProto, stored: Mapping[str, Any]) -> tuple[str, float,
 
 
 def _write(
-    before: onnx.ModelProto, after: onnx.ModelProto, layers: list[_Layer], seen: _Seen, place: Path
+    before: onnx.ModelProto,
+    after: onnx.ModelProto,
+    layers: list[_Layer],
+    seen: _Seen,
+    places: list[Path],
 ) -> dict[str, str]:
     """Copies that show what is asked for; `given` takes each layer's input from outside."""
-    import onnx
-
     outputs = [one.output for one in layers]
     ranged = [name for one in layers for name, _, _ in seen.ranges[one.output]]
     given = _cut(after, outputs, seen.given)
     _show(before, [*outputs, *seen.given])
     _show(after, [*outputs, *ranged])
-    models = {"original": before, "candidate": after, "given": given}
-    for name, model in models.items():
-        onnx.save(model, str(place / f"{name}.onnx"))
-    return {name: str(place / f"{name}.onnx") for name in models}
+    files = {
+        "original": (before, places[0] / "shown.onnx"),
+        "candidate": (after, places[1] / "shown.onnx"),
+        "given": (given, places[1] / "given.onnx"),
+    }
+    for model, file in files.values():
+        file.write_bytes(model.SerializeToString())
+    return {name: str(file) for name, (_, file) in files.items()}
 
 
 def _show(model: onnx.ModelProto, names: list[str]) -> None:

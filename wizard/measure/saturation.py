@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard.measure import skeleton
 from wizard.measure.overflows import Builder, Pairs, Product
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def emulate(path: Path, out: Path, *, cut: bool = True, count: bool = True) -> E
     """
     import onnx
 
-    model = onnx.load(str(path))
-    products = list(_products(model))
+    model = skeleton.load(path)
+    products = list(_products(model, path.parent))
     unread = sorted({node.op_type for node in model.graph.node} & UNREAD)
     risky = [(one, Pairs.of(one)) for one in products]
     safe = frozenset(one.node.output[0] for one, pairs in risky if pairs is None)
@@ -97,7 +98,8 @@ def emulate(path: Path, out: Path, *, cut: bool = True, count: bool = True) -> E
             )
     if swaps:
         _swap(model, swaps)
-        onnx.save(model, str(out))
+        skeleton.beside(path, out.parent)
+        out.write_bytes(model.SerializeToString())
     return Emulated(
         path=out if swaps else None,
         counters=counters,
@@ -107,8 +109,24 @@ def emulate(path: Path, out: Path, *, cut: bool = True, count: bool = True) -> E
     )
 
 
-def _products(model: onnx.ModelProto) -> Iterator[Product]:
-    stored = _stored(model)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weights:
+    """The stored values of a model by name; their numbers are read when asked for."""
+
+    tensors: Mapping[str, Any]
+    folder: Path
+
+    def type_of(self, name: str) -> int | None:
+        """One of onnx.TensorProto's types; None for what is not stored."""
+        return self.tensors[name].data_type if name in self.tensors else None
+
+    def numbers(self, name: str) -> Array:
+        """The values as they are stored."""
+        return skeleton.numbers(self.tensors[name], self.folder)
+
+
+def _products(model: onnx.ModelProto, folder: Path) -> Iterator[Product]:
+    stored = _Weights(tensors=_stored(model), folder=folder)
     makers = {out: node for node in model.graph.node for out in node.output}
     for node in model.graph.node:
         if node.op_type == "MatMulInteger":
@@ -128,14 +146,7 @@ def _stored(model: onnx.ModelProto) -> dict[str, Any]:
     return stored | {n.output[0]: a.t for n in constants for a in n.attribute if a.name == "value"}
 
 
-def _array(stored: Mapping[str, Any], name: str) -> Array:
-    from onnx import numpy_helper
-
-    found: Array = numpy_helper.to_array(stored[name])
-    return found
-
-
-def _is_byte(name: str, stored: Mapping[str, Any], makers: Mapping[str, Any]) -> bool:
+def _is_byte(name: str, stored: _Weights, makers: Mapping[str, Any]) -> bool:
     """Whether a value is uint8, by the node that made it."""
     maker = makers.get(name)
     if maker is None or maker.op_type == "DynamicQuantizeLinear":
@@ -143,16 +154,17 @@ def _is_byte(name: str, stored: Mapping[str, Any], makers: Mapping[str, Any]) ->
     if maker.op_type != "QuantizeLinear":
         return False
     zero = maker.input[2] if len(maker.input) > 2 else ""
-    return not zero or (zero in stored and stored[zero].data_type == UINT8)
+    return not zero or (stored.type_of(zero) == UINT8)
 
 
-def _whole(node: onnx.NodeProto, stored: dict[str, Any], makers: dict[str, Any]) -> Product | None:
+def _whole(node: onnx.NodeProto, stored: _Weights, makers: dict[str, Any]) -> Product | None:
     raw, weight = node.input[:2]
-    signed = weight in stored and stored[weight].data_type == INT8
-    if not signed or len(stored[weight].dims) != 2 or not _is_byte(raw, stored, makers):
+    if stored.type_of(weight) != INT8 or not _is_byte(raw, stored, makers):
         return None
-    codes = _array(stored, weight)
-    shift = _array(stored, node.input[3]) if len(node.input) > 3 and node.input[3] else 0
+    codes = stored.numbers(weight)
+    if codes.ndim != 2:
+        return None
+    shift = stored.numbers(node.input[3]) if len(node.input) > 3 and node.input[3] else 0
     return Product(
         node=node,
         raw=raw,
@@ -164,21 +176,21 @@ def _whole(node: onnx.NodeProto, stored: dict[str, Any], makers: dict[str, Any])
 
 
 def _between_quantizers(
-    node: onnx.NodeProto, stored: dict[str, Any], makers: dict[str, Any]
+    node: onnx.NodeProto, stored: _Weights, makers: dict[str, Any]
 ) -> Product | None:
     first, second = makers.get(node.input[0]), makers.get(node.input[1])
     if first is None or second is None or {first.op_type, second.op_type} != {"DequantizeLinear"}:
         return None
     weight = second.input[0]
-    known = weight in stored and stored[weight].data_type == INT8 and first.input[1] in stored
+    known = stored.type_of(weight) == INT8 and stored.type_of(first.input[1]) is not None
     if not known or not _is_byte(first.input[0], stored, makers):
         return None
-    codes, attributes = _array(stored, weight), {one.name: one for one in node.attribute}
+    codes, attributes = stored.numbers(weight), {one.name: one for one in node.attribute}
     group = attributes["group"].i if "group" in attributes else 1
     if not _emulable(node.op_type, codes.shape, attributes, group):
         return None
     real, scale = _dequantized(codes, second, stored)
-    step = float(_array(stored, first.input[1]).reshape(-1)[0])
+    step = float(stored.numbers(first.input[1]).reshape(-1)[0])
     turned = node.op_type == "Gemm" and "transB" in attributes and attributes["transB"].i
     return Product(
         node=node,
@@ -206,11 +218,11 @@ def _emulable(
 
 
 def _dequantized(
-    codes: Array, node: onnx.NodeProto, stored: Mapping[str, Any]
+    codes: Array, node: onnx.NodeProto, stored: _Weights
 ) -> tuple[Callable[[], Array], Array]:
     """How to get the weight in float32, and its scale: one, or one for each column or filter."""
-    scale = _array(stored, node.input[1]).reshape(-1)
-    zero = _array(stored, node.input[2]).reshape(-1) if len(node.input) > 2 else scale[:1] * 0
+    scale = stored.numbers(node.input[1]).reshape(-1)
+    zero = stored.numbers(node.input[2]).reshape(-1) if len(node.input) > 2 else scale[:1] * 0
     axis = next((one.i for one in node.attribute if one.name == "axis"), 1)
     shape = [1] * codes.ndim
     shape[axis] = -1 if scale.size > 1 else 1
