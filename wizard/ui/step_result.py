@@ -96,7 +96,7 @@ def _flips_table() -> Any:
         show_search="filter",
         wrap=True,
         max_height=420,
-        column_widths=["12%", "34%", "14%", "14%", "14%", "6%", "6%"],
+        column_widths=["140px", "388px", "160px", "160px", "160px", "100px", "100px"],
         elem_id="flips",
     )
 
