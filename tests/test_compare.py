@@ -16,6 +16,7 @@ from tests.factories import (
     some_needs,
 )
 from wizard.compare import compare, judge
+from wizard.compare.more import more_rows
 from wizard.compare.paired import (
     Z_TANGO,
     _score,
@@ -23,7 +24,6 @@ from wizard.compare.paired import (
     drop_by_bootstrap,
     drop_of_proportions,
     mean_loss,
-    more_rows,
     rank_loss,
 )
 from wizard.nouns import Basis, Priority, Verdict

@@ -108,7 +108,7 @@ def _latency_here(budget: Budget, original: Measurement, after: Measurement) -> 
     because = (
         f"The {name} of {now.n} requests is {said(now.value)} ms "
         f"({said(low)} to {said(high)}); you allow {budget.at_most:g} ms. "
-        f"It is {against.words()}.{needed}"
+        f"It is {against.words()}.{against.beside()}{needed}"
     )
     enough = max(high, before.value) if needed else high
     return Clause(

@@ -1,9 +1,9 @@
 """The statistics of two models answering the same rows.
 
 Covers: Tango's score interval for the difference of paired proportions, the exact McNemar p, the
-BCa bootstrap for any other paired statistic, how many more rows would settle a doubt.
-Does not cover: what is tolerable (judge.py), macro-F1 as such a statistic (macro.py), speed
-(turns.py).
+BCa bootstrap for any other paired statistic.
+Does not cover: what is tolerable (score.py), macro-F1 as such a statistic (macro.py), how many
+more rows would settle a doubt (more.py), speed (turns.py).
 Sources: Tango 1998, Statistics in Medicine 17:891-908; Clopper and Pearson 1934; McNemar 1947;
 Efron 1987 (BCa); Gaffke 2005; Learned-Miller and Thomas 2020, arXiv 1905.06208. The size and
 power of each bound are measured in tests/slow/test_calibration_of_verdicts.py.
@@ -26,10 +26,6 @@ Z_ONE_SIDED = 1.6448536269514722
 # A score interval is a little too narrow in few rows; see _upper.
 Z_TANGO = 1.69
 RESAMPLES = 10_000
-# More rows settle a doubt in four cases of five.
-SETTLED_SHARE, Z_LUCK = 0.8, 0.8416212335729143
-LOOKS_AHEAD = 1000
-MORE_AT_MOST = 10_000_000
 # Below this a bootstrap says PASS too often: 7.7 % at 100 skewed rows, 12 % at 30 (simulated).
 ROWS_TO_RESAMPLE = 100
 # More rows than this are resampled in random groups, to judge 10,000 rows in about a second.
@@ -76,17 +72,20 @@ def drop_of_proportions(before_only: int, after_only: int, rows: int) -> Drop:
 
 
 def _upper(lost: float, won: float, rows: float) -> float:
-    """Tango's bound; without a single win never below the exact bound on the share lost.
+    """Tango's bound; when changes go one way only, never inside the exact bound on their share.
 
     Alone, Tango's passes 6.7 % of models that lose just too much when nothing is won and rows are
     few, and 5.5 % with the exact bound. With `Z_TANGO` too it is at most 4.9 %, at the same power
     (exact sums over 792 cases: 100 to 4,000 rows, half a point to ten, 0 to 10 % won).
     """
     bound = _tango(lost, won, rows)
-    return bound if won else max(bound, _clopper_pearson(lost, rows))
+    if won == 0:
+        return max(bound, _clopper_pearson(lost, rows))
+    return max(bound, _clopper_pearson(rows - won, rows) - 1) if lost == 0 else bound
 
 
 def _clopper_pearson(found: float, rows: float) -> float:
+    """The exact upper bound on a share."""
     from scipy.stats import beta
 
     return float(beta.ppf(0.95, found + 1, rows - found)) if found < rows else 1.0
@@ -338,56 +337,3 @@ def mean_loss(values: Sequence[float]) -> Statistic:
         loss=lambda means: 1 - means[:, 0],
         worst=np.zeros(1),
     )
-
-
-def more_rows(drop: Drop, tolerance: float) -> int | None:
-    """Rows to add so that the bound falls on one side; None if no number would do.
-
-    Enough for four cases in five when the rates seen so far are the true ones: with as many as
-    bring the expected bound to the limit, chance would leave every second case unsettled.
-    """
-    if not drop.enough_rows:
-        return drop.least_rows - drop.rows
-    if drop.value == tolerance or not math.isfinite(drop.value):
-        return None
-    most = drop.rows + MORE_AT_MOST
-    if not _settled(drop, tolerance, most):
-        return None
-    few, enough = drop.rows, most
-    while enough - few > 1:
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if _settled(drop, tolerance, middle) else (middle, enough)
-    return enough - drop.rows
-
-
-def _settled(drop: Drop, tolerance: float, rows: int) -> bool:
-    """Whether over `rows` rows the verdict would be settled in four cases of five."""
-    if drop.changed is not None:
-        return _share_settled(drop.changed, drop.rows, tolerance, rows) >= SETTLED_SHARE
-    # A bootstrap's reach shrinks with the root of the rows, what it may not have seen faster.
-    times = rows / drop.rows
-    below, above = drop.value - drop.low, drop.high - drop.unseen - drop.value
-    low = drop.value - below / math.sqrt(times)
-    high = drop.value + above / math.sqrt(times) + drop.unseen / times
-    error = max(below, above) / Z_ONE_SIDED / math.sqrt(times)
-    luck = Z_LUCK * error * math.sqrt(1 - drop.rows / rows)
-    return high + luck <= tolerance if drop.value < tolerance else low - luck > tolerance
-
-
-def _share_settled(changed: tuple[int, int], seen: int, tolerance: float, rows: int) -> float:
-    """How often the bound leaves the limit when the rows to come are like those seen (seeded)."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    rates = [one / seen for one in changed]
-    new = rng.multinomial(rows - seen, [*rates, 1 - sum(rates)], LOOKS_AHEAD)[:, :2]
-    found, times = np.unique(new + np.array(changed), axis=0, return_counts=True)
-    settled = [_decided(lost, won, rows, tolerance) for lost, won in found.tolist()]
-    return float((times * settled).sum() / LOOKS_AHEAD)
-
-
-def _decided(lost: int, won: int, rows: int, tolerance: float) -> bool:
-    """`_upper(lost, won) <= tolerance or -_upper(won, lost) > tolerance`, without its search."""
-    statistic = _score(lost, won, rows, tolerance)
-    passed = statistic <= -Z_TANGO and (won > 0 or _clopper_pearson(lost, rows) <= tolerance)
-    return passed or (statistic > Z_TANGO and -_upper(won, lost, rows) > tolerance)

@@ -12,12 +12,12 @@ from __future__ import annotations
 from wizard.compare import saturating
 from wizard.compare.limits import rounded_up, three_way
 from wizard.compare.macro import macro_loss
+from wizard.compare.more import more_rows
 from wizard.compare.paired import (
     Drop,
     drop_by_bootstrap,
     drop_of_proportions,
     mean_loss,
-    more_rows,
     rank_loss,
 )
 from wizard.measure import macro

@@ -8,10 +8,11 @@ The rate of false "faster" is measured in tests/slow/test_calibration_of_speed.p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wizard.measure.speed import spread
+from wizard.measure.speed import PROCESS_ERROR, spread
 from wizard.nouns import Latency, Measurement
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 RESAMPLES = 2000
-# Two fresh processes of one file differ by 1.8 % (standard deviation of 14 pairs), however long
-# they are timed: 3 % one-sided, and some room.
 NOISE_AT_LEAST = 1.04
+# Standard errors to either side that count as noise.
+ERRORS = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,12 @@ class Ratio:
             return f"{_times(self.value)} times slower than the original {span}"
         return f"no real speed-up (the machine's own noise is {self.noise - 1:.0%})"
 
+    def beside(self) -> str:
+        """The noise, where the words do not name it."""
+        if self.faster or self.slower:
+            return f" The same model against itself differs by up to {self.noise - 1:.0%} here."
+        return ""
+
 
 def _times(value: float) -> str:
     """Two digits, three near one: `2.6`, `1.08`."""
@@ -63,7 +70,9 @@ def ratio(original: Measurement, after: Measurement, percentile: int = 50) -> Ra
     """Against the original's latency of the same session, at the 50th or the 95th percentile."""
     before = after.against or original.latency
     value, low, high = ratio_in_turns(before, after.latency, percentile)
-    noise = max(NOISE_AT_LEAST, after.latency.noise, before.noise)
+    # The blocks' own error and that of starting two processes add up as squares.
+    error = math.hypot(math.log(high / low) / (2 * ERRORS), math.sqrt(2) * PROCESS_ERROR)
+    noise = max(NOISE_AT_LEAST, after.latency.noise, before.noise, math.exp(ERRORS * error))
     if percentile != 50:  # the tail scatters more than the median
         noise = max(noise, *(spread(_blocks(one), percentile) for one in (before, after.latency)))
     return Ratio(value=value, low=low, high=high, noise=noise)

@@ -1,0 +1,117 @@
+"""How often a verdict on speed is wrong: one model against itself, simulated and for real.
+
+Simulated: two processes of one file on machines that are calm, scatter, drift or are disturbed.
+For real: a file against itself through the whole measurement.
+"""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from tests.factories import a_measurement, a_plan, some_needs
+from tests.test_measure import a_model, a_weight, bench  # noqa: F401 - a fixture
+from wizard import measure
+from wizard.compare import judge
+from wizard.compare.turns import ratio
+from wizard.measure import speed
+from wizard.nouns import Budget, Verdict
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+BLOCKS, REAL_TRIES = 14, 20
+
+
+def allowed(tries, share=0.05):
+    """The largest share that chance explains when the true one is `share`."""
+    return binom.ppf(0.999, tries, share) / tries
+
+
+def machine(rng, kind):
+    """What a machine does to both models alike, block by block."""
+    if kind == "drifts":
+        return np.exp(np.cumsum(0.03 * rng.normal(size=BLOCKS)))
+    return np.ones(BLOCKS)
+
+
+def blocks(rng, kind, shared, width=20, level=2.0):
+    """Milliseconds [blocks, requests] of one process; now and then a request takes far longer."""
+    process = np.exp(speed.PROCESS_ERROR * rng.normal())
+    levels = shared.copy()
+    if kind == "scatters":
+        levels = levels * np.exp(0.05 * rng.normal(size=BLOCKS))
+    if kind == "is disturbed":
+        levels = levels * np.where(rng.random(BLOCKS) < 0.15, 1.5, 1.0)
+    late = (rng.random((BLOCKS, width)) < 0.03) * rng.exponential(0.5, (BLOCKS, width))
+    scatter = np.exp(0.03 * rng.normal(size=(BLOCKS, width)))
+    return level * process * levels[:, None] * scatter * (1 + late)
+
+
+def in_turns(seed, kind, width, level=2.0):
+    """A candidate that takes `level` ms beside an original that takes 2 ms."""
+    rng = np.random.default_rng(seed)
+    shared = machine(rng, kind)
+    taken = [blocks(rng, kind, shared, width, one) for one in (2.0, level)]
+    noise = max(speed.spread(one) for one in taken)
+    before, after = (speed.latency_of(one, noise) for one in taken)
+    return a_measurement(latency=after, against=before)
+
+
+KINDS = ["is calm", "scatters", "drifts", "is disturbed"]
+
+
+@pytest.mark.parametrize("width", [4, 20])
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_model_against_itself_is_rarely_called_faster(kind, width):
+    """At the median and at the 95th percentile, 500 tries each."""
+    false = {50: 0, 95: 0}
+    for seed in range(500):
+        same = in_turns(seed, kind, width)
+        for percentile in false:
+            false[percentile] += ratio(same, same, percentile).faster
+    print(f"machine {kind}, {width} a block: false faster {false} of 500")
+
+    assert max(false.values()) / 500 <= allowed(500)
+
+
+@pytest.mark.parametrize("percentile", [50, 95])
+@pytest.mark.parametrize("kind", ["is calm", "scatters", "is disturbed"])
+def test_a_latency_on_the_limit_rarely_passes(kind, percentile):
+    """The limit is what the file takes: each percentile has its own bound, 500 tries."""
+    rng = np.random.default_rng(0)
+    long = [blocks(rng, kind, machine(rng, kind), 60).ravel() for _ in range(1500)]
+    limit = float(np.percentile(np.concatenate(long), percentile))
+    budget = Budget(quantity="latency", at_most=limit, unit="ms", percentile=percentile)
+    needs = dataclasses.replace(some_needs(), budgets=(budget,))
+    plan = a_plan(needs=needs)
+    verdicts = []
+    for seed in range(500):
+        after = in_turns(seed, kind, 20)
+        verdicts.append(judge(plan, "x", after, after).clauses[0].verdict)
+    false = np.mean([one is Verdict.PASS for one in verdicts])
+    print(f"machine {kind}, percentile {percentile}: false PASS {false:.1%} of 500")
+
+    assert false <= allowed(500)
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_a_real_speed_up_is_seen(kind):
+    """Power: a model that takes four fifths of the time is called faster in four cases of five."""
+    seen = np.mean([ratio(m, m).faster for m in (in_turns(s, kind, 20, 1.6) for s in range(200))])
+    print(f"machine {kind}: a fifth faster seen in {seen:.0%}")
+
+    assert seen >= 0.8
+
+
+def test_a_file_against_itself_is_not_faster_for_real(bench, tmp_path):  # noqa: F811 - likewise
+    """Twenty measurements of one file beside itself, each in two fresh processes."""
+    first = a_model(tmp_path / "one.onnx", a_weight())
+    original = measure.weigh_original(first, bench)
+    same = a_model(tmp_path / "two.onnx", a_weight())
+    ratios = [
+        ratio(original, measure.weigh_candidate(same, original, bench)) for _ in range(REAL_TRIES)
+    ]
+    print("real A/A:", [f"{one.value:.3f} (noise {one.noise:.3f})" for one in ratios])
+
+    assert sum(one.faster for one in ratios) <= binom.ppf(0.999, REAL_TRIES, 0.05)
+    assert all(0.5 < one.value < 2 for one in ratios)
