@@ -72,7 +72,7 @@ def damage(
         sessions = _write(before, after, layers, seen, places)
         if emulated.path is not None:
             sessions["emulated"] = str(emulated.path)
-        asked = [_asked(one, seen, emulated) for one in layers]
+        asked = [_asked(one, seen) for one in layers]
         request: dict[str, Any] = {
             "layers": asked,
             "sessions": sessions,
@@ -84,7 +84,7 @@ def damage(
         except WorkerFailed:  # a figure more or less; whether the file works is measured elsewhere
             return ()
     found = [
-        _noun(layer, seen, emulated, numbers)
+        _noun(layer, seen, numbers, _overflowing(layer, seen, emulated, said))
         for layer, numbers in zip(layers, said["layers"], strict=True)
     ]
     return tuple(sorted(found, key=_rank, reverse=True))
@@ -302,27 +302,37 @@ def _needed(nodes: list[Any], outputs: list[str]) -> list[Any]:
     return copies
 
 
-def _asked(layer: _Layer, seen: _Seen, emulated: saturation.Emulated) -> dict[str, Any]:
-    heavy = seen.heavy.get(layer.output)
+def _asked(layer: _Layer, seen: _Seen) -> dict[str, Any]:
     return {
         "input": layer.input,
         "output": layer.output,
         "given": seen.given.get(layer.input) if layer.operator != "Gather" else None,
         "ranges": [list(one) for one in seen.ranges[layer.output]],
-        "counter": emulated.counters.get(heavy.output[0]) if heavy is not None else None,
     }
 
 
+def _overflowing(
+    layer: _Layer, seen: _Seen, emulated: saturation.Emulated, said: Mapping[str, Any]
+) -> float | None:
+    """The share of the layer's sums cut off; 0 where none can be, None where nobody looked."""
+    heavy = seen.heavy.get(layer.output)
+    if heavy is None:
+        return None
+    if heavy.output[0] in emulated.safe:
+        return 0.0
+    found: Mapping[str, float] = said.get("overflowing", {})
+    return found.get(emulated.counters.get(heavy.output[0], ""))
+
+
 def _noun(
-    layer: _Layer, seen: _Seen, emulated: saturation.Emulated, numbers: Mapping[str, Any]
+    layer: _Layer, seen: _Seen, numbers: Mapping[str, Any], saturated: float | None
 ) -> LayerDamage:
     heavy = seen.heavy.get(layer.output)
-    safe = heavy is not None and heavy.output[0] in emulated.safe
     return LayerDamage(
         layer=layer.name,
         operator=heavy.op_type if heavy is not None else layer.operator,
         relative_error=numbers["moved"],
         own_error=numbers["own"],
         clipped=numbers["clipped"],
-        saturated=0.0 if safe else numbers["saturated"],
+        saturated=saturated,
     )

@@ -7,7 +7,6 @@ Does not cover: finding the products in a file (saturation.py, with the sources)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +25,18 @@ class Product:
     """A node that multiplies raw bytes by stored int8 weights.
 
     `weight` is [K, columns] as the kernel reads it. `scale` [columns] turns whole sums into the
-    node's output; None where the node gives whole numbers itself (MatMulInteger). `real` gives the
-    weight in float32 as stored, `step` the scale of the activations; `filters` is the shape of
-    a convolution's weight.
+    node's output; None where the node gives whole numbers itself (MatMulInteger). `step` is the
+    scale of the activations. `stored` names the weight in the file; `shift` and `stretch`, where
+    given, turn it into the numbers it stands for. `filters` is the shape of a convolution's weight.
     """
 
     node: onnx.NodeProto
     raw: str
     zero: str
     weight: Array
-    real: Callable[[], Array]
+    stored: str
+    shift: Array | None
+    stretch: Array | None
     scale: Array | None
     step: float = 1.0
     filters: tuple[int, ...] = ()
@@ -193,11 +194,25 @@ class Builder:
         from onnx.helper import get_attribute_value
 
         node = product.node
-        weight = self._constant(product.real())
+        weight = self._weight(product)
         if node.op_type == "MatMulInteger":
             return self._node("MatMul", real, weight)
         same = {one.name: get_attribute_value(one) for one in node.attribute}
         return self._node(node.op_type, real, weight, *node.input[2:], **same)
+
+    def _weight(self, product: Product) -> str:
+        """The weight in float32, made from the stored bytes when the file is opened.
+
+        Not by DequantizeLinear, which ONNX Runtime repeats for every request.
+        """
+        import numpy as np
+
+        real = self._node("Cast", product.stored, to=FLOAT)
+        if product.shift is not None:
+            real = self._node("Sub", real, self._constant(product.shift.astype(np.float32)))
+        if product.stretch is not None:
+            real = self._node("Mul", real, self._constant(product.stretch.astype(np.float32)))
+        return real
 
     def _unfolded(self, product: Product, raw: str, zero: str) -> str:
         """Raw activations as [K, positions]."""

@@ -20,7 +20,7 @@ cannot overflow; activations in int8.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 # Any of these sums in 32 bits. AVX2 alone cuts off; so does SSE4.1 in Windows builds.
 WIDE_SUMS = {"avx512_vnni", "avx_vnni", "amx_int8"}
-# The copy holds its weights in float32: four times the bytes, twice while it is written.
-EMULATED_UP_TO = 120_000_000
+# The copy works on its weights in float32: about eight times the bytes once it is open.
+EMULATED_UP_TO = 150_000_000
 FLOAT, UINT8, INT8 = 1, 2, 3  # onnx.TensorProto's types
 UNREAD = {"QLinearMatMul", "QLinearConv", "QGemm", "QAttention", "MatMulIntegerToFloat",
           "DynamicQuantizeMatMul"}  # fmt: skip
@@ -53,7 +53,7 @@ def saturates(arch: str, isa: Collection[str]) -> bool:
 class Emulated:
     """A copy of a file with its overflows, at `path`.
 
-    There is none when no sum of the file can overflow, or when it is `too_large` to copy (120 MB).
+    There is none when no sum of the file can overflow, or when it is `too_large` for it (150 MB).
     `counters` maps the output of each product that may overflow to the extra graph output that
     holds the share of its pair sums cut off, for one request; `safe` are the outputs of products
     that cannot overflow whatever the input; `unread` names operators that were not looked into;
@@ -74,38 +74,32 @@ def emulate(path: Path, out: Path, *, cut: bool = True, count: bool = True) -> E
     With `cut` False the sums stay whole: the same arithmetic as a processor with VNNI, for checks.
     Without `count` there are no counters, which saves a third of the time.
     """
-    import onnx
-
     model = skeleton.load(path)
-    products = list(_products(model, path.parent))
-    unread = sorted({node.op_type for node in model.graph.node} & UNREAD)
-    risky = [(one, Pairs.of(one)) for one in products]
-    safe = frozenset(one.node.output[0] for one, pairs in risky if pairs is None)
-    if len(safe) < len(risky) and path.stat().st_size > EMULATED_UP_TO:
-        return Emulated(path=None, counters={}, safe=safe, unread=tuple(unread), too_large=True)
-    counters = {}
+    unread = tuple(sorted({node.op_type for node in model.graph.node} & UNREAD))
+    large = path.stat().st_size > EMULATED_UP_TO
+    safe, counters, most = set(), {}, 0
     swaps: dict[str, list[Any]] = {}
-    for product, pairs in risky:
+    for product in _products(model, path.parent):
+        name, pairs = product.node.output[0], Pairs.of(product)
         if pairs is None:
+            safe.add(name)
             continue
-        name = product.node.output[0]
+        most = max(most, len(pairs.first))
         builder = Builder(model, name)
-        swaps[name] = builder.replacement(product, pairs if cut else None)
-        if cut and count:
+        swaps[name] = [] if large else builder.replacement(product, pairs if cut else None)
+        if cut and count and not large:
             counters[name] = builder.counter
-            model.graph.output.append(
-                onnx.helper.make_tensor_value_info(builder.counter, FLOAT, [])
-            )
-    if swaps:
-        _swap(model, swaps)
+    if swaps and not large:
+        _finish(model, swaps, counters.values())
         skeleton.beside(path, out.parent)
         out.write_bytes(model.SerializeToString())
     return Emulated(
-        path=out if swaps else None,
+        path=out if swaps and not large else None,
         counters=counters,
-        safe=safe,
-        unread=tuple(unread),
-        pairs=max((len(one.first) for _, one in risky if one is not None), default=0),
+        safe=frozenset(safe),
+        unread=unread,
+        pairs=most,
+        too_large=large and bool(swaps),
     )
 
 
@@ -164,13 +158,15 @@ def _whole(node: onnx.NodeProto, stored: _Weights, makers: dict[str, Any]) -> Pr
     codes = stored.numbers(weight)
     if codes.ndim != 2:
         return None
-    shift = stored.numbers(node.input[3]) if len(node.input) > 3 and node.input[3] else 0
+    shift = stored.numbers(node.input[3]) if len(node.input) > 3 and node.input[3] else None
     return Product(
         node=node,
         raw=raw,
         zero=node.input[2] if len(node.input) > 2 else "",
         weight=codes,
-        real=lambda: codes.astype("float32") - shift,
+        stored=weight,
+        shift=shift,
+        stretch=None,
         scale=None,
     )
 
@@ -189,7 +185,7 @@ def _between_quantizers(
     group = attributes["group"].i if "group" in attributes else 1
     if not _emulable(node.op_type, codes.shape, attributes, group):
         return None
-    real, scale = _dequantized(codes, second, stored)
+    shift, stretch = _dequantizing(codes, second, stored)
     step = float(stored.numbers(first.input[1]).reshape(-1)[0])
     turned = node.op_type == "Gemm" and "transB" in attributes and attributes["transB"].i
     return Product(
@@ -197,8 +193,10 @@ def _between_quantizers(
         raw=first.input[0],
         zero=first.input[2] if len(first.input) > 2 else "",
         weight=_as_columns(codes, turned=bool(turned)),
-        real=real,
-        scale=step * scale,
+        stored=weight,
+        shift=shift,
+        stretch=stretch,
+        scale=step * stretch.reshape(-1),
         step=step,
         filters=codes.shape if node.op_type == "Conv" else (),
         group=group,
@@ -217,16 +215,16 @@ def _emulable(
     return len(shape) == 4 and padded and not depthwise
 
 
-def _dequantized(
+def _dequantizing(
     codes: Array, node: onnx.NodeProto, stored: _Weights
-) -> tuple[Callable[[], Array], Array]:
-    """How to get the weight in float32, and its scale: one, or one for each column or filter."""
+) -> tuple[Array | None, Array]:
+    """Zero point and scale of a weight (one, or one for each column or filter), to broadcast."""
     scale = stored.numbers(node.input[1]).reshape(-1)
-    zero = stored.numbers(node.input[2]).reshape(-1) if len(node.input) > 2 else scale[:1] * 0
     axis = next((one.i for one in node.attribute if one.name == "axis"), 1)
     shape = [1] * codes.ndim
     shape[axis] = -1 if scale.size > 1 else 1
-    return lambda: (codes.astype("float32") - zero.reshape(shape)) * scale.reshape(shape), scale
+    zero = stored.numbers(node.input[2]).reshape(shape) if len(node.input) > 2 else None
+    return zero if zero is not None and zero.any() else None, scale.reshape(shape)
 
 
 def _as_columns(codes: Array, *, turned: bool) -> Array:
@@ -236,8 +234,10 @@ def _as_columns(codes: Array, *, turned: bool) -> Array:
     return codes.T if turned else codes
 
 
-def _swap(model: onnx.ModelProto, swaps: Mapping[str, list[Any]]) -> None:
-    """Put the new nodes where the old ones stood; order is kept."""
+def _finish(
+    model: onnx.ModelProto, swaps: Mapping[str, list[Any]], counters: Iterable[str]
+) -> None:
+    """Put the new nodes where the old ones stood, order kept; counters become outputs."""
     import onnx
 
     nodes = []
@@ -248,3 +248,5 @@ def _swap(model: onnx.ModelProto, swaps: Mapping[str, list[Any]]) -> None:
             nodes.append(copy)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+    info = onnx.helper.make_tensor_value_info
+    model.graph.output.extend(info(name, FLOAT, []) for name in counters)

@@ -142,10 +142,14 @@ class Worker:
         within: float,
     ) -> dict[str, Any]:
         """How far each layer's output moved between the files named in `sessions`."""
-        known = _feeds(feeds)
+        known, inside = _feeds(feeds), _module("measure/inside.py")
+        rows, emulated = min(rows, len(known)), sessions.pop("emulated", None)
         opened = {name: self._open(path, optimized=True) for name, path in sessions.items()}
-        look = _module("measure/inside.py").look
-        told: dict[str, Any] = look(layers, opened, known.row, min(rows, len(known)), within)
+        told: dict[str, Any] = inside.look(layers, opened, known.row, rows, within)
+        opened.clear()  # their memory is given back before the next one takes its own
+        if emulated:
+            session = self._open(emulated, optimized=True)
+            told["overflowing"] = inside.overflowing(session, known.row, rows, within)
         return told
 
 
