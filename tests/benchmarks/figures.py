@@ -1,7 +1,8 @@
 """The figures we promise, measured: `make bench` prints a table and writes figures.jsonl.
 
 Covers: whole job cold and warm, inspect and plan warm, look-ups, whole run against the bare
-library calls, first page against an empty Gradio page, int8 against fp32 at 128 tokens, memory.
+library calls, first page against an empty Gradio page, int8 against fp32 at 128 tokens, memory,
+a verdict on 10,000 rows.
 Does not cover: anything judged by one timing; each figure is a median or a ratio of medians.
 """
 
@@ -233,12 +234,24 @@ def open_page(page: Any, url: str) -> None:
             return
 
 
+def verdicts() -> dict[str, float]:
+    """Processor seconds of a whole verdict over 10,000 rows; the median of three."""
+    sys.path.insert(0, str(ROOT))
+    from tests.benchmarks import verdicts
+
+    return {
+        f"verdict on 10,000 rows, {kind}, s": median_of(3, lambda kind=kind: verdicts.seconds(kind))
+        for kind in verdicts.KINDS
+    }
+
+
 FIGURES = {
     "job": whole_job,
     "look-ups": look_ups,
     "overhead": bare_calls,
     "encoder": encoder,
     "page": first_page,
+    "verdict": verdicts,
 }
 
 

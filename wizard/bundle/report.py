@@ -111,8 +111,13 @@ def measured_rows(before: Measurement, after: Measurement) -> list[tuple[str, st
     ]
     was, now = (_score(one) for one in (before, after))
     points = charts.show_points(round(now.value - was.value, 2))
-    metric = after.quality.metric.capitalize()
+    metric = _title(after.quality.metric)
     return [*rows, (metric, _shown(was), _shown(now), points, now.basis.value)]
+
+
+def _title(metric: str) -> str:
+    """With a capital first; `F1` keeps its own."""
+    return metric[:1].upper() + metric[1:]
 
 
 def _shown(quantity: Quantity) -> str:
@@ -212,7 +217,7 @@ def tried(outcome: Outcome) -> str:
                 judged.get(candidate.id, ""),
             )
         )
-    score = outcome.original.quality.metric.capitalize()
+    score = _title(outcome.original.quality.metric)
     return charts.table(("Candidate", "File", "Latency here", score, "Verdict"), rows)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wizard.compare.turns import ratio
+from wizard.measure import macro
 from wizard.nouns import (
     CandidateVerdict,
     Clause,
@@ -117,6 +118,8 @@ def _quality(after: Measurement) -> str:
     value = after.quality.value.value
     if after.quality.metric == "accuracy":
         return f"it gets {value:.1%} right"
+    if after.quality.metric == macro.NAME:
+        return f"its macro-F1 is {value:.3f}"
     if after.quality.metric == "spearman":
         return f"its rank correlation is {value:.3f}"
     return f"it agrees with the original in {value:.1%}"

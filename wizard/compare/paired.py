@@ -29,7 +29,7 @@ RESAMPLES = 10_000
 # Below this a bootstrap says PASS too often: 7.7 % at 100 skewed rows, 12 % at 30 (simulated).
 ROWS_TO_RESAMPLE = 100
 # More rows than this are resampled in random groups, to judge 10,000 rows in about a second.
-GROUPS_AT_MOST = 2000
+GROUPS_AT_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,8 @@ def contract_object(outcome: Outcome) -> Json:
         "metric": outcome.original.quality.metric,
         "at_most": needs.tolerance.points,
         "unit": "points below the original",
+        "absolute": True,
+        "higher_is_better": outcome.original.quality.higher_is_better,
         "hard": True,
     }
     return [*budgets, tolerance]
@@ -120,6 +122,7 @@ def _measured(measurement: Measurement) -> Json:
         "memory": jsonable(measurement.memory),
         "quality": {
             "metric": measurement.quality.metric,
+            "higher_is_better": measurement.quality.higher_is_better,
             "value": jsonable(measurement.quality.value),
             "agreement": jsonable(measurement.quality.agreement),
             "collapse": list(measurement.quality.answers.collapse),
