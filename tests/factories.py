@@ -11,6 +11,7 @@ from wizard.nouns import (
     Budget,
     Candidate,
     Citation,
+    Comparison,
     Confidence,
     Device,
     Effect,
@@ -25,6 +26,7 @@ from wizard.nouns import (
     ModelProfile,
     ModelRef,
     Needs,
+    Outcome,
     ParameterCount,
     Plan,
     Quality,
@@ -37,6 +39,7 @@ from wizard.nouns import (
     SupportLevel,
     Task,
     Tolerance,
+    Verdict,
     Workload,
 )
 
@@ -299,3 +302,19 @@ def a_measurement(*, answers=None, p50=2.0, megabytes=5.0, against=None, **chang
         "against": against,
     }
     return Measurement(**{**made, **changes})
+
+
+def an_outcome(plan, original, measurements, **changes):
+    """What a job found; the comparison is not asked for."""
+    comparison = Comparison(
+        overall=Verdict.MISS, verdicts=(), chosen=None, nearest=None, headline="None."
+    )
+    made = {
+        "plan": plan,
+        "original": original,
+        "measurements": measurements,
+        "failed": (),
+        "comparison": comparison,
+        "seconds": {},
+    }
+    return Outcome(**{**made, **changes})

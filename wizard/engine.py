@@ -13,20 +13,25 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from wizard import bundle, examples, intake, jobs, library, run
 from wizard.advise import command
+from wizard.advise import record as track
+from wizard.advise.record import Record, Trial
 from wizard.errors import DiskFull, JobNotFound, MemoryFull, NotSupported
 from wizard.jobs import JobStatus, Request
 from wizard.nouns import (
     ArtifactBundle,
+    BestSoFar,
     Device,
     Explained,
+    Finished,
     HostFacts,
     Json,
     ModelProfile,
@@ -92,6 +97,30 @@ def rules() -> tuple[Rule, ...]:
     return library.rules()
 
 
+def evidence_folder() -> Path:
+    """Where runs of the rules are kept: with the rules in a checkout, else the user's folder."""
+    beside = library.evidence_folder()
+    ours = beside.parent.name == "presets" and os.access(beside.parent, os.W_OK)
+    return beside if ours else home() / "evidence"
+
+
+def evidence() -> Mapping[str, tuple[Trial, ...]]:
+    """Every run of every rule on the samples, ours and the user's own, oldest first."""
+    folders = dict.fromkeys((library.evidence_folder(), home() / "evidence"))
+    return run.evidence.read(folder for folder in folders if folder.is_dir())
+
+
+def runs_of(rule: Rule) -> tuple[Trial, ...]:
+    """Every run of a rule as it stands today, oldest first."""
+    return track.about(rule, evidence().get(rule.id, ()))
+
+
+def records() -> Mapping[str, Record]:
+    """How every rule has done on the samples."""
+    known = evidence()
+    return {rule.id: track.record(rule, known.get(rule.id, ())) for rule in rules()}
+
+
 def strategies() -> Mapping[str, object]:
     """Every technique by name."""
     from wizard.strategies import _contract as contract
@@ -135,7 +164,7 @@ def _profile(answer: Json) -> ModelProfile:
 
 def advise(profile: ModelProfile, needs: Needs) -> Plan:
     """Candidates with forecasts and reasons for this model and these needs."""
-    return run.plan_for(profile, needs, host())
+    return run.plan_for(profile, needs, host(), evidence())
 
 
 def command_for(plan: Plan) -> str:
@@ -247,6 +276,48 @@ def sweep(older_than_seconds: float) -> tuple[str, ...]:
 def compare(job: str) -> Outcome | None:
     """Everything measured and concluded so far; None before the original was measured."""
     return run.read_outcome(jobs.folder_of(jobs_root(), job))
+
+
+def checks(samples: Iterable[str], rules: Iterable[Rule]) -> tuple[run.evidence.Check, ...]:
+    """What to run to check those rules on those samples, on this machine."""
+    device, checked = devices()[THIS_MACHINE], tuple(rules)
+    found = []
+    for name in samples:
+        profile = examine(parse_ref(f"sample:{name}"))
+        family = library.families().get(profile.family)
+        found.append(run.evidence.check_of(profile, device, checked, family))
+    return tuple(one for one in found if one is not None)
+
+
+def check_presets(check: run.evidence.Check) -> Generator[RunEvent | Trial, None, None]:
+    """Run the recipes of one check; each run of a rule is kept as soon as it is measured.
+
+    Ending it early stops the job; the runs kept until then stay.
+    """
+    job = start(check.plan, owner="check-presets")
+    kept: set[str] = set()
+    try:
+        for event in follow(job):
+            yield event
+            if isinstance(event, BestSoFar | Finished):
+                yield from _keep_trials(check, job, kept)
+    finally:
+        if status(job).state in {jobs.JobState.WAITING, jobs.JobState.RUNNING}:
+            cancel(job)
+
+
+def _keep_trials(check: run.evidence.Check, job: str, kept: set[str]) -> Iterator[Trial]:
+    from wizard import __version__
+
+    outcome = compare(job)
+    if outcome is None:
+        return
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    for trial in run.evidence.trials_of(check, outcome, at, __version__):
+        if trial.rule not in kept:
+            kept.add(trial.rule)
+            run.evidence.append(evidence_folder(), trial)
+            yield trial
 
 
 def pack(job: str) -> ArtifactBundle:

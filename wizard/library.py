@@ -99,6 +99,11 @@ def presets_folder() -> Path:
     return _place("presets")
 
 
+def evidence_folder() -> Path:
+    """Where the runs of the rules on the samples lie, a file per rule."""
+    return presets_folder() / "evidence"
+
+
 def assets_folder() -> Path:
     """Where styles, pictures and sample models lie."""
     return _place("assets")

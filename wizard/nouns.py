@@ -469,6 +469,23 @@ class CounterOffer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleTrace:
+    """A rule's part in a plan: "fired", "blocked" (a condition does not hold) or "lost".
+
+    `because` says what it advises, what blocked it or what beat it; `record` how it has done on
+    the bundled samples ("" where it was never run there).
+    """
+
+    rule_id: str
+    title: str
+    effect: Effect
+    outcome: Literal["fired", "blocked", "lost"]
+    because: str
+    source: str
+    record: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobForecast:
     """What the job itself will cost on this machine."""
 
@@ -492,6 +509,7 @@ class Plan:
     counter_offers: tuple[CounterOffer, ...]
     job: JobForecast
     sentence: str
+    rules: tuple[RuleTrace, ...] = ()
 
 
 # --------------------------------------------------------------------------- artifacts

@@ -42,6 +42,7 @@ from wizard.strategies._contract import Strategy, validate
 CANDIDATES_AT_MOST = 4
 ORDER = {Effect.REFUSE: 0, Effect.AVOID: 1, Effect.WARN: 2, Effect.PROPOSE: 3}
 SURENESS = {Confidence.HIGH: 0, Confidence.MEDIUM: 1, Confidence.LOW: 2}
+NOT_ASKED = "You asked for another technique and no other."
 WORSE = {Grade.UNKNOWN: 1}  # UNSUPPORTED never gets as far as the ranking
 # Which facts belong to what a person could change, and the sentence that says so.
 ABOUT = {
@@ -78,11 +79,15 @@ class Case:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What comes of a case: best candidate first, and every recipe left out with its reason."""
+    """What comes of a case: best candidate first, and every recipe left out with its reason.
+
+    `lost` says, by id, what beat each rule that fired in vain.
+    """
 
     candidates: tuple[Candidate, ...]
     refusals: tuple[Refusal, ...]
     considered: tuple[Refusal, ...]
+    lost: Mapping[str, str]
 
 
 def decide(case: Case, facts: Facts) -> Decision:
@@ -93,8 +98,11 @@ def decide(case: Case, facts: Facts) -> Decision:
     )
     against = _by_target(fired)
     proposals = [rule for rule in fired if rule.effect is Effect.PROPOSE]
+    lost: dict[str, str] = {}
     if case.needs.only is not None:
-        proposals = _only(case, proposals)
+        wanted = _only(case, proposals)
+        lost = {rule.id: NOT_ASKED for rule in proposals if rule not in wanted}
+        proposals = wanted
     refused: list[Refusal] = []
     considered: list[Refusal] = []
     made: dict[str, Candidate] = {}
@@ -105,20 +113,27 @@ def decide(case: Case, facts: Facts) -> Decision:
         if stopped is not None:
             losers = refused if stopped.effect is Effect.REFUSE else considered
             losers.append(_refusal(rule, stopped))
+            lost[rule.id] = f"{stopped.title}: {stopped.why}"
         elif unable is not None:
             refused.append(unable)
+            lost[rule.id] = unable.because
         else:
             candidate = _candidate(case, rule, steps, against)
             made[candidate.id] = _merged(made.get(candidate.id), candidate)
     ranked = sorted(made.values(), key=lambda one: _rank(case, one))
     kept, left = ranked[:CANDIDATES_AT_MOST], ranked[CANDIDATES_AT_MOST:]
     considered += [_left_out(one, kept[0]) for one in left]
+    for one in left:
+        lost |= {said.rule_id or "": _beaten(kept[0]) for said in one.reasons}
     refused += _standing_refusals(case, fired, refused)
     if kept:
         said = (*kept[0].warnings, *_about_the_whole_plan(case, fired))
         kept[0] = dataclasses.replace(kept[0], warnings=said)
     return Decision(
-        candidates=tuple(kept), refusals=_unique(refused), considered=_unique(considered)
+        candidates=tuple(kept),
+        refusals=_unique(refused),
+        considered=_unique(considered),
+        lost=lost,
     )
 
 
@@ -355,10 +370,14 @@ def _rank(case: Case, candidate: Candidate) -> tuple[float, ...]:
     )
 
 
+def _beaten(best: Candidate) -> str:
+    return f"It is expected to do no better than {best.title.lower()} for what you ask."
+
+
 def _left_out(candidate: Candidate, best: Candidate) -> Refusal:
     return Refusal(
         what=candidate.title,
-        because=f"It is expected to do no better than {best.title.lower()} for what you ask.",
+        because=_beaten(best),
         rule_id=candidate.reasons[0].rule_id,
         source=candidate.reasons[0].source,
         relax=f"Try it with --only {candidate.steps[-1].strategy}.",

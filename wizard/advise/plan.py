@@ -14,6 +14,7 @@ from wizard.advise import whatif
 from wizard.advise.choose import Case, decide
 from wizard.advise.facts import facts_of
 from wizard.advise.needs import sentence_of
+from wizard.advise.trace import traces
 from wizard.nouns import Device, Family, ModelProfile, Needs, Plan, Rule
 from wizard.strategies._contract import Strategy
 
@@ -36,7 +37,8 @@ def advise(
         strategies=strategies,
         family=family,
     )
-    decision = decide(case, facts_of(profile, needs, device, family))
+    facts = facts_of(profile, needs, device, family)
+    decision = decide(case, facts)
     return Plan(
         profile=profile,
         needs=needs,
@@ -49,6 +51,7 @@ def advise(
         counter_offers=whatif.counter_offers(case, decision.candidates),
         job=estimate.job(profile, decision.candidates),
         sentence=sentence_of(profile, needs, device),
+        rules=traces(case, facts, decision),
     )
 
 

@@ -9,13 +9,15 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from wizard import engine
-from wizard.cli import show
+from wizard.advise.record import Trial, overall
+from wizard.cli import show, show_plan, show_rules
 from wizard.cli.doctor import findings
-from wizard.errors import DiskFull, NoWritePermission, OutputNotEmpty
+from wizard.errors import DiskFull, NotSupported, NoWritePermission, OutputNotEmpty
 from wizard.nouns import (
     Budget,
     Ending,
@@ -24,11 +26,13 @@ from wizard.nouns import (
     ModelProfile,
     Needs,
     Priority,
+    Rule,
     SupportLevel,
     Tolerance,
     Verdict,
     Workload,
 )
+from wizard.run.evidence import Check
 
 EXIT_OF = {Verdict.PASS: 0, Verdict.MISS: 3, Verdict.CANNOT_TELL: 4}
 REFUSED, OUR_BUG = 2, 1
@@ -73,7 +77,53 @@ def strategies(options: argparse.Namespace) -> int:
 def rules(options: argparse.Namespace) -> int:
     """The rules, or one of them with sources and examples."""
     known = {rule.id: rule for rule in engine.rules()}
-    return _look_up(options, "rule", known, show.RULE_COLUMNS)
+    if options.id is not None:
+        rule = engine.find("rule", options.id, known)
+        show_rules.entry(
+            rule, engine.records()[rule.id], engine.runs_of(rule), as_json=options.json
+        )
+        return 0
+    show_rules.table(known, engine.records(), as_json=options.json)
+    return 0
+
+
+def check_presets(options: argparse.Namespace) -> int:
+    """Rules held against the samples; exit status 3 for a missed range, 4 for an unclear one."""
+    known = {rule.id: rule for rule in engine.rules()}
+    rules = [engine.find("rule", name, known) for name in options.rule or known]
+    samples = engine.samples()
+    for name in options.sample or ():
+        engine.find("sample", name, samples)
+    checks = engine.checks(options.sample or samples, rules)
+    if not checks:
+        because = "no such rule proposes anything for such a sample on this machine"
+        raise NotSupported(strategy=" and ".join(options.rule or ("Every rule",)), because=because)
+    found: list[tuple[Rule, Trial]] = []
+    for check in checks:
+        last = _follow_check(check, known, found, quiet=options.quiet)
+        if last.ending is not Ending.FINISHED:
+            return show.failed_job(f"checking sample:{check.sample}", last, as_json=options.json)
+    show_rules.checked(found, as_json=options.json)
+    said = {overall(*one) for one in found}
+    worst = next((one for one in (Verdict.MISS, Verdict.CANNOT_TELL) if one in said), Verdict.PASS)
+    return EXIT_OF[worst]
+
+
+def _follow_check(
+    check: Check, known: Mapping[str, Rule], found: list[tuple[Rule, Trial]], *, quiet: bool
+) -> Finished:
+    progress = show.Progress(quiet=quiet)
+    last = None
+    with closing(engine.check_presets(check)) as happening:
+        for one in happening:
+            if isinstance(one, Trial):
+                found.append((known[one.rule], one))
+                show_rules.trial(known[one.rule], one, quiet=quiet)
+            else:
+                progress.tell(one)
+                last = one if isinstance(one, Finished) else last
+    assert last is not None  # noqa: S101 - follow ends with Finished
+    return last
 
 
 def _look_up(
@@ -103,7 +153,7 @@ def _workload(options: argparse.Namespace) -> Workload | None:
 def plan(options: argparse.Namespace) -> int:
     """The plan; exit status 2 when there is no candidate."""
     made = engine.advise(*_asked(options))
-    show.plan(made, engine.command_for(made), as_json=options.json)
+    show_plan.plan(made, engine.command_for(made), as_json=options.json)
     return 0 if made.candidates else REFUSED
 
 
@@ -283,6 +333,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "devices": devices,
     "strategies": strategies,
     "rules": rules,
+    "check-presets": check_presets,
     "inspect": inspect,
     "plan": plan,
     "run": run,

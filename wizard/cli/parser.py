@@ -79,6 +79,13 @@ def _look_ups(commands: Commands[Parser]) -> None:
     ):
         command = _add(commands, name, sentence)
         command.add_argument("id", nargs="?", help="one entry in full")
+    check = _add(
+        commands, "check-presets", "hold the rules against the bundled models, and note it"
+    )
+    for name, which in (("sample", "on this one"), ("rule", "this one")):
+        check.add_argument(
+            f"--{name}", action="append", metavar="ID", help=f"only {which} (may be repeated)"
+        )
 
 
 def _inspect(commands: Commands[Parser]) -> None:

@@ -25,9 +25,6 @@ from wizard.nouns import (
     Noted,
     PhaseDone,
     PhaseStarted,
-    Plan,
-    Quantity,
-    Rule,
     RunEvent,
     Sample,
     jsonable,
@@ -42,7 +39,7 @@ Column: TypeAlias = tuple[str, Callable[..., str]]
 
 SLICES_SHOWN, SLICES_IF_NONE = 5, 3
 HEADINGS = ("", "part", "rows", "before", "after", "lost (95 %)", "by chance")
-INSPECT_SCHEMA, PLAN_SCHEMA, ERROR_SCHEMA = "wizard.inspect/1", "wizard.plan/1", "wizard.error/1"
+INSPECT_SCHEMA, ERROR_SCHEMA = "wizard.inspect/1", "wizard.error/1"
 
 
 def _sample_title(sample: Sample) -> str:
@@ -51,10 +48,6 @@ def _sample_title(sample: Sample) -> str:
 
 def _device_name(device: Device) -> str:
     return device.name
-
-
-def _rule_why(rule: Rule) -> str:
-    return rule.why
 
 
 SAMPLE_COLUMNS: tuple[Column, ...] = (
@@ -70,10 +63,6 @@ DEVICE_COLUMNS: tuple[Column, ...] = (
 STRATEGY_COLUMNS: tuple[Column, ...] = (
     ("technique", lambda strategy: strategy.title),
     ("what it does", lambda strategy: strategy.summary),
-)
-RULE_COLUMNS: tuple[Column, ...] = (
-    ("effect", lambda rule: rule.effect.value),
-    ("why", _rule_why),
 )
 
 
@@ -191,54 +180,6 @@ def _workload(shown: ModelProfile) -> str:
     if work.tokens is not None:
         return f"{work.tokens} tokens, batch {work.batch}"
     return f"{work.image_size} x {work.image_size} pixels, batch {work.batch}"
-
-
-def _range(quantity: Quantity) -> str:
-    if quantity.low is None or quantity.high is None:
-        return f"{_number(quantity.value)} {quantity.unit}"
-    return f"{_number(quantity.low)} to {_number(quantity.high)} {quantity.unit}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def plan(made: Plan, command: str, *, as_json: bool) -> None:
-    """The contract, the candidates with ranges and reasons, and what was not chosen."""
-    if as_json:
-        emit({"schema": PLAN_SCHEMA, **_mapping(jsonable(made)), "command": command})
-        return
-    say(made.sentence)
-    for rank, candidate in enumerate(made.candidates, 1):
-        say()
-        say(f"{rank}. {candidate.title}  [{candidate.id}]")
-        cast = candidate.forecast
-        say(f"   size {_range(cast.size)}, latency {_range(cast.latency)} (estimated)")
-        say(f"   loses {_range(cast.drop)}; takes about {_number(cast.seconds.value)} s to try")
-        for reason in candidate.reasons:
-            say(f"   because {reason.sentence}")
-        for warning in candidate.warnings:
-            say(f"   mind    {warning.sentence}")
-    _not_chosen(made)
-    say()
-    say(command)
-
-
-def _not_chosen(made: Plan) -> None:
-    for title, refusals in (("Refused", made.refusals), ("Not chosen", made.also_considered)):
-        if refusals:
-            say(f"\n{title}:")
-        for refusal in refusals:
-            relax = f" {refusal.relax}" if refusal.relax else ""
-            say(f"   {refusal.what}: {refusal.because}{relax}")
-    if made.would_change:
-        say("\nThe choice would change:")
-    for change in made.would_change:
-        say(f"   {change.fact}: {change.then}")
-    if made.counter_offers:
-        say("\nAs it stands, this looks out of reach. What would do:")
-    for offer in made.counter_offers:
-        say(f"   {offer.sentence}")
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

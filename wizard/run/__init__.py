@@ -1,14 +1,24 @@
 """The foreman: walks a plan from checkpoint to bundle and always keeps the best so far.
 
 Covers: `plan_for` (profile + needs -> plan), `walk` (plan -> events and an outcome on disk),
-`result_object` (outcome -> the wizard.run/1 JSON object), `pair` (two given models compared).
+`result_object` (outcome -> the wizard.run/1 JSON object), `pair` (two given models compared),
+`evidence` (rules held against the bundled samples).
 Does not cover: processes, limits, cancelling; those are `jobs`.
 """
 
-from wizard.run import pair
+from wizard.run import evidence, pair
 from wizard.run.outcome import read_outcome
 from wizard.run.planning import plan_for
 from wizard.run.result import result_object
 from wizard.run.walk import ORIGINAL, Site, walk
 
-__all__ = ["ORIGINAL", "Site", "pair", "plan_for", "read_outcome", "result_object", "walk"]
+__all__ = [
+    "ORIGINAL",
+    "Site",
+    "evidence",
+    "pair",
+    "plan_for",
+    "read_outcome",
+    "result_object",
+    "walk",
+]

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from wizard import intake, library
 from wizard.advise import advise, check_needs, look_elsewhere
+from wizard.advise.record import Evidence
+from wizard.advise.trace import with_records
 from wizard.errors import UnsupportedTask
 from wizard.nouns import HostFacts, ModelProfile, Needs, Plan, SupportLevel
 from wizard.strategies import _contract as contract
 
 
-def plan_for(profile: ModelProfile, needs: Needs, host: HostFacts) -> Plan:
-    """Advice for this model and these needs, from the presets on disk.
+def plan_for(
+    profile: ModelProfile, needs: Needs, host: HostFacts, evidence: Evidence | None = None
+) -> Plan:
+    """Advice for this model and these needs, from the presets on disk; `evidence` is by rule.
 
     Raises UnsupportedTask, UnknownName (device, strategy) or BadNeeds.
     """
@@ -28,6 +32,7 @@ def plan_for(profile: ModelProfile, needs: Needs, host: HostFacts) -> Plan:
         raise UnsupportedTask(task=profile.support.because, supported=supported_tasks())
     rules, family = library.rules(), library.families().get(profile.family)
     plan = advise(profile, needs, device=device, rules=rules, strategies=strategies, family=family)
+    plan = with_records(plan, rules, evidence or {})
     others = library.devices().values()
     return look_elsewhere(plan, others, rules=rules, strategies=strategies, family=family)
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
-from wizard.nouns import Candidate, CounterOffer, Needs, Plan, Refusal
+from wizard.advise.trace import record_of
+from wizard.nouns import Candidate, CounterOffer, Needs, Plan, Refusal, RuleTrace
 from wizard.ui import pieces, step_device, step_run, words
 from wizard.ui.desk import Desk, Updates, Values
 from wizard.ui.session import Session
@@ -137,7 +138,7 @@ def _card(plan: Plan, candidate: Candidate, rank: int) -> str:
     css = "candidate first" if rank == 1 else "candidate"
     return (
         f"<li class='card {css}'><div class='card-head'><h3>{escape(candidate.title)}</h3>{first}"
-        f"</div>{figures}{_reasons(candidate)}{_steps(candidate)}</li>"
+        f"</div>{figures}{_reasons(plan, candidate)}{_steps(candidate)}</li>"
     )
 
 
@@ -145,14 +146,19 @@ def _figure(now: str, before: str) -> str:
     return f"<b>{now}</b> <small>original {before}</small>"
 
 
-def _reasons(candidate: Candidate) -> str:
+def _reasons(plan: Plan, candidate: Candidate) -> str:
     said = [("", words.WHY, one) for one in candidate.reasons]
     said += [(" class='watch'", words.WATCH, one) for one in candidate.warnings]
     items = "".join(
-        f"<li{css}><b>{word}:</b> {escape(one.sentence)}{_source(one.source)}</li>"
+        f"<li{css}><b>{word}:</b> {escape(one.sentence)}{_source(one.source)}"
+        f"{_record(record_of(plan, one.rule_id))}</li>"
         for css, word, one in said
     )
     return f"<ul class='why'>{items}</ul>"
+
+
+def _record(held: str) -> str:
+    return f" <span class='held'>{words.TRACK_RECORD} {escape(held)}.</span>" if held else ""
 
 
 def _source(source: str | None) -> str:
@@ -183,6 +189,7 @@ def rest(plan: Plan, command: str) -> str:
             f"<details class='sub'><summary>{words.WHY_NOT} ({len(others)})</summary>"
             f"{_refusals(others)}</details>"
         )
+    parts.append(_rules(plan.rules))
     parts.append(
         f"<section class='sub'><h3>{words.JOB_COST}</h3>{_cost(plan)}</section>"
         f"<section class='sub'><h3>{words.COMMAND}</h3>{pieces.copyable('command', command)}"
@@ -202,6 +209,24 @@ def _refusals(refusals: tuple[Refusal, ...]) -> str:
         for one in refusals
     )
     return f"<ul class='refusals'>{items}</ul>"
+
+
+def _rules(traces: tuple[RuleTrace, ...]) -> str:
+    """Every rule, what became of it, why, and who says so."""
+    groups = []
+    for outcome, head in words.RULE_OUTCOMES:
+        items = "".join(
+            f"<li><b>{escape(one.title)}.</b> {escape(one.because)}{_source(one.source)}"
+            f"{_record(one.record)}</li>"
+            for one in traces
+            if one.outcome == outcome
+        )
+        if items:
+            groups.append(f"<h4>{head}</h4><ul class='refusals'>{items}</ul>")
+    if not groups:
+        return ""
+    head = f"{words.EVERY_RULE} ({len(traces)})"
+    return f"<details class='sub' id='rules'><summary>{head}</summary>{''.join(groups)}</details>"
 
 
 def _cost(plan: Plan) -> str:

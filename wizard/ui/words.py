@@ -127,6 +127,13 @@ PLAN_LEAD = (
 FIRST_CHOICE = "Recommended"
 WHY, WATCH = "Why", "Watch out"
 WHY_NOT = "Why not the others"
+EVERY_RULE = "Every rule we know, and what became of it"
+RULE_OUTCOMES = (
+    ("fired", "Spoke"),
+    ("lost", "Spoke, and was overruled"),
+    ("blocked", "Stayed silent (nearest first)"),
+)
+TRACK_RECORD = "On our samples:"
 CHANGE = "What would change this plan"
 COMMAND = "The same in a terminal"
 JOB_COST = "What the run costs here"
