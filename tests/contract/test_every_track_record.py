@@ -1,4 +1,4 @@
-"""The evidence beside the rules: every line a run of a rule there is, no rule that keeps missing."""
+"""The evidence beside the rules: each line is a run of a rule there is; no rule keeps missing."""
 
 import pytest
 
