@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -22,7 +23,7 @@ ROWS, CLASSES = 60, 3
 
 
 def a_model(path, weight, *, extra=()):
-    """logits = mean(Gather(table, input_ids)) @ weight, as an .onnx file."""
+    """logits = mean(Gather(table, input_ids)) @ weight, as an .onnx file with bytes of its own."""
     table = np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32)
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["rows"], "embedding"),
@@ -37,7 +38,7 @@ def a_model(path, weight, *, extra=()):
         numpy_helper.from_array(weight.astype(np.float32), "weight"),
         *extra,
     ]
-    graph = helper.make_graph(nodes, "g", [ids], [out], weights)
+    graph = helper.make_graph(nodes, path.stem, [ids], [out], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.save(model, str(path))
     return contract.artifact_of(path)
@@ -85,6 +86,18 @@ def test_the_original_and_a_candidate_are_weighed(bench, tmp_path):
     assert second.latency.p95.value >= second.latency.p50.value
     assert second.memory.peak.value > 10
     assert first.quality.value == second.quality.value
+
+
+def test_the_very_file_of_the_original_is_not_run_again(bench, tmp_path):
+    """A technique that changed nothing is told by the file: same figures, same time, no damage."""
+    first = measure.weigh_original(a_model(tmp_path / "one.onnx", a_weight()), bench)
+    copy = shutil.copy(tmp_path / "one.onnx", tmp_path / "copy.onnx")
+    second = measure.weigh_candidate(contract.artifact_of(copy), first, bench)
+
+    assert second.latency == second.against == first.latency
+    assert second.artifact.path == copy
+    assert second.quality.agreement.value == 1.0
+    assert second.quality.value == first.quality.value
 
 
 def test_a_different_model_disagrees(bench, tmp_path):
