@@ -38,7 +38,7 @@ check: $(VENV)/.tested ## format, lint, types, layers, docs, fast tests (under t
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --verbose | tail -n 4
 	@$(BIN)/cog --check README.md requirements.txt
-	@$(BIN)/python -m pytest -q -m "not slow and not browser"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow and not browser" -n auto --maxprocesses 2
 
 test: check browser ## everything: the fast checks, the browser walk, the real runs
 	@$(BIN)/python -m pytest -q -m browser

@@ -1,6 +1,7 @@
 """What every test gets: its own home, one thread, no network but loopback."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +27,11 @@ def pytest_runtest_setup():
     from pytest_socket import socket_allow_hosts
 
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The ten largest files, so that everyone sees them grow."""
+    root = Path(__file__).resolve().parents[1]
+    sizes = [(len(p.read_text("utf-8").splitlines()), p) for p in (root / "wizard").rglob("*.py")]
+    told = [f"{path.relative_to(root)} {lines}" for lines, path in sorted(sizes, reverse=True)[:10]]
+    terminalreporter.write_line("largest: " + ", ".join(told))
