@@ -26,6 +26,8 @@ from wizard.measure.saturation import NOT_EMULATED
 from wizard.nouns import Answers, Basis, Clause, Measurement, Plan, Quality, Verdict
 
 MORE_ROWS_WORTH_ASKING = 200_000
+# Above this p-value no one would call the division of broken and mended answers uneven.
+EVEN_ODDS = 0.5
 PUT_RIGHT = "Put the original right first: until then no comparison with it means anything."
 AGREEMENT, RANKS = "agreement with the original", "spearman"
 NAMES = {AGREEMENT: "agreement", RANKS: "rank correlation"}
@@ -128,10 +130,13 @@ def _chance(drop: Drop, verdict: Verdict) -> str:
     broken, mended = drop.changed
     if broken + mended == 0:
         return ""
+    counted = f" {broken} right answers broke and {mended} wrong ones were mended"
+    if drop.p_value >= EVEN_ODDS:
+        return f"{counted}, as luck alone would divide them (exact McNemar test)."
     odds = f"{drop.p_value:.2g}" if drop.p_value >= 0.001 else "below 0.001"
     return (
-        f" {broken} right answers broke and {mended} wrong ones were mended; the odds that luck "
-        f"alone divides them so unevenly are {odds} (exact McNemar test)."
+        f"{counted}; the odds that luck alone divides them so unevenly are {odds} "
+        "(exact McNemar test)."
     )
 
 
