@@ -1,5 +1,6 @@
 """Rules become a ranked plan with reasons; a refusal beats any proposal."""
 
+import dataclasses
 import shlex
 
 import pytest
@@ -18,6 +19,7 @@ from wizard.nouns import (
     ModelRef,
     Priority,
     Source,
+    Task,
     Tolerance,
     Workload,
 )
@@ -157,7 +159,19 @@ def test_the_whole_condition_language(when, facts, fired):
 def test_an_absurd_budget_is_refused(changes):
     """Negative, zero, NaN, infinite, beyond all sense."""
     with pytest.raises(BadNeeds):
-        check_needs(some_needs(**changes), {})
+        check_needs(some_needs(**changes), a_profile())
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"), [(Task.TEXT_CLASSIFICATION, "wer"), (Task.FEATURE_EXTRACTION, "accuracy")]
+)
+def test_a_metric_the_task_does_not_have_is_refused_with_those_it_has(task, metric):
+    """Whoever asks for the wrong one learns the right names."""
+    needs = some_needs(tolerance=Tolerance(points=1, metric=metric))
+
+    with pytest.raises(BadNeeds) as refused:
+        check_needs(needs, a_profile(task=task))
+    assert " or agreement" in refused.value.facts["because"]
 
 
 def test_the_command_says_the_same():
@@ -325,7 +339,7 @@ def test_absurd_requests_are_refused(tokens):
     """So are a negative seed and a batch of none."""
     for changes in ({"workload": Workload(tokens=tokens)}, {"seed": -1}):
         with pytest.raises(BadNeeds):
-            check_needs(some_needs(**changes), {})
+            check_needs(some_needs(**changes), a_profile())
 
 
 def test_the_command_reads_back_as_the_same_contract():
@@ -333,6 +347,7 @@ def test_the_command_reads_back_as_the_same_contract():
     needs = some_needs(latency=0.123456789, size=1234567.25, memory=300, drop=0.75, minutes=2.5,
                        priority=Priority.SAFEST, data="/my rows/'new'.csv", seed=7,
                        only="float16")  # fmt: skip
+    needs = dataclasses.replace(needs, tolerance=Tolerance(points=0.75, metric="macro-F1"))
     line = shlex.split(command(needs, ModelRef(source=Source.HUB, name="a/b", revision="0" * 40)))
     read = needs_of(parse(line[1:]), a_profile())
 

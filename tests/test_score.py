@@ -7,19 +7,20 @@ from tests.factories import a_measurement, a_plan, a_profile, a_quantity, some_n
 from wizard.compare.macro import macro_loss
 from wizard.compare.paired import drop_by_bootstrap
 from wizard.compare.score import quality_clause
+from wizard.errors import BadNeeds
 from wizard.measure import macro, quality
 from wizard.nouns import Answers, ExampleSet, Quality, Task, Verdict
 
 LABELS = ("no", "yes", "maybe")
 
 
-def scored(truth, predicted, original=None):
+def scored(truth, predicted, original=None, metric=""):
     """What measure says of a classifier's answers beside the original's."""
     raw = np.eye(3, dtype=np.float32)[predicted] * 5
     first = None if original is None else np.eye(3, dtype=np.float32)[original] * 5
     labels = tuple(LABELS[one] for one in truth)
     rows = ExampleSet(origin="t", labels=labels, rows=tuple(range(len(predicted))))
-    return quality.score(raw, rows, a_profile(labels=LABELS), first)
+    return quality.score(raw, rows, a_profile(labels=LABELS), first, metric)
 
 
 def clause_of(before, after, drop=1.0):
@@ -158,3 +159,25 @@ def test_a_few_broken_vectors_among_few_rows_cannot_be_excluded():
     same = Quality(metric="agreement with the original", value=a_quantity(1.0), answers=answers)
 
     assert clause_of(same, same).verdict is Verdict.CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("metric", "found"), [("accuracy", "accuracy"), ("agreement", "agreement with the original")]
+)
+def test_a_metric_that_was_asked_for_is_the_one_that_judges(metric, found):
+    """Uneven labels or not; a wrong answer mended counts as changed where agreement is asked."""
+    after = UNEVEN.copy()
+    after[:30] = 2
+    before = scored(UNEVEN, after, metric=metric)
+    clause = clause_of(before, scored(UNEVEN, UNEVEN, after, metric=metric))
+
+    assert clause.metric == found
+    assert (clause.verdict is Verdict.PASS) is (metric == "accuracy")
+    assert ("As you asked, every changed answer counts" in clause.because) is (metric != "accuracy")
+
+
+def test_a_metric_of_right_answers_needs_right_answers():
+    """Without labels only agreement can be asked for."""
+    with pytest.raises(BadNeeds, match="needs examples with right answers"):
+        scored([], np.arange(30) % 3, metric="macro-F1")
+    assert scored([], np.arange(30) % 3, metric="agreement").metric == "agreement with the original"

@@ -267,10 +267,12 @@ class Tolerance:
     """How wrong the compressed model may be: at most `points` below the original.
 
     For accuracy a point is 0.01 (92.0 % -> 91.0 %); for a rank correlation or an agreement a
-    point is 0.01 as well. Always absolute, never relative.
+    point is 0.01 as well. Always absolute, never relative. `metric` is "" for the one that the
+    task and the examples suggest.
     """
 
     points: float
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,6 +164,10 @@ REFUSED = {
     "a misspelt technique": (["plan", "sample:intents", "--only", "int8_dinamic"], "int8_dynamic"),
     "a negative budget": (["plan", "sample:intents", "--latency-ms", "-5"], "latency"),
     "a budget of zero": (["plan", "sample:intents", "--size-mb", "0"], "size"),
+    "a metric that the task does not have": (
+        ["run", "sample:intents", "--metric", "wer", "--out", "out"],
+        "accuracy or macro-F1 or agreement",
+    ),
     "a budget that is no number": (["plan", "sample:intents", "--latency-ms", "nan"], "latency"),
     "an absurd budget": (["plan", "sample:intents", "--latency-ms", "1e12"], "latency"),
     "a negative tolerance": (["plan", "sample:intents", "--max-drop", "-1"], "drop"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from wizard.errors import BadNeeds
 from wizard.examples.naming import parse
-from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority, Workload
+from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority, Task, Workload
 
 # (lowest, highest) that can mean anything, by what is limited.
 SENSIBLE = {
@@ -23,9 +23,16 @@ MOST_MINUTES = 24 * 60.0
 MOST_TOKENS = 100_000
 MOST_SEED = 2**32 - 1  # what every library here takes
 
+# What answers of a task can be scored by; agreement is that with the original, without labels.
+METRICS: Mapping[Task, tuple[str, ...]] = {
+    Task.TEXT_CLASSIFICATION: ("accuracy", "macro-F1", "agreement"),
+    Task.IMAGE_CLASSIFICATION: ("accuracy", "macro-F1", "agreement"),
+    Task.FEATURE_EXTRACTION: ("spearman", "agreement"),
+}
 
-def check_needs(needs: Needs, devices: Mapping[str, Device]) -> None:
-    """Raises BadNeeds for a limit that nothing could keep or miss."""
+
+def check_needs(needs: Needs, profile: ModelProfile) -> None:
+    """Raises BadNeeds: a limit nothing could keep or miss, a metric the task does not have."""
     for budget in needs.budgets:
         low, high = SENSIBLE[budget.quantity]
         _within(f"The {budget.quantity} limit", budget.at_most, low, high, budget.unit)
@@ -35,6 +42,10 @@ def check_needs(needs: Needs, devices: Mapping[str, Device]) -> None:
         _within("The tokens of a request", needs.workload.tokens, 1, MOST_TOKENS, "tokens")
     _within("The seed", needs.seed, 0, MOST_SEED, "(a whole number)")
     _within("The batch", needs.workload.batch, 1, 4096, "inputs")
+    metric, task = needs.tolerance.metric, profile.task
+    if metric and task is not None and metric not in METRICS[task]:
+        because = f"{task.value} is scored by {' or '.join(METRICS[task])}"
+        raise BadNeeds(name="The metric", value=metric, because=because)
 
 
 def _within(name: str, value: float, low: float, high: float, unit: str) -> None:
@@ -51,7 +62,8 @@ def sentence_of(profile: ModelProfile, needs: Needs, device: Device) -> str:
     limits = f" {', '.join(parts)}," if parts else ""
     return (
         f"Run {profile.title} on {place}{limits} "
-        f"losing at most {in_points(needs.tolerance.points)} of quality; "
+        f"losing at most {in_points(needs.tolerance.points)} of "
+        f"{needs.tolerance.metric or 'quality'}; "
         f"among those that do, the {needs.priority.value} wins."
     )
 
@@ -78,6 +90,8 @@ def command(needs: Needs, ref: ModelRef) -> str:
         if budget.percentile == 95:
             words += ["--percentile", "95"]
     words += ["--max-drop", _plain(needs.tolerance.points)]
+    if needs.tolerance.metric:
+        words += ["--metric", needs.tolerance.metric]
     if needs.priority is not Priority.FASTEST:
         words += ["--priority", needs.priority.value]
     words += _others(needs)

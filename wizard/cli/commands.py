@@ -182,7 +182,7 @@ def needs_of(options: argparse.Namespace, profile: ModelProfile) -> Needs:
     return Needs(
         device_id=options.device,
         budgets=tuple(budgets),
-        tolerance=Tolerance(points=options.max_drop),
+        tolerance=Tolerance(points=options.max_drop, metric=options.metric or ""),
         priority=Priority(options.priority),
         minutes=options.minutes,
         data=_data(options),
@@ -240,6 +240,10 @@ def _compare_job(options: argparse.Namespace) -> int:
     options.device = options.device or plan.needs.device_id
     needs = needs_of(options, plan.profile)
     needs = replace(needs, data=plan.needs.data, workload=plan.needs.workload)
+    if options.metric is None:
+        needs = replace(
+            needs, tolerance=replace(needs.tolerance, metric=plan.needs.tolerance.metric)
+        )
     return _shown(engine.judge_again(options.before, needs), options)
 
 

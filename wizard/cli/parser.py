@@ -107,6 +107,7 @@ def _contract(command: Parser) -> None:
         "--percentile", type=int, choices=(50, 95), default=50, help="of the latency clause"
     )
     command.add_argument("--max-drop", type=float, default=1.0, help="points of quality to lose")
+    command.add_argument("--metric", help="of quality, instead of the one the examples suggest")
     command.add_argument("--size-mb", type=float, help="at most so many MB of file")
     command.add_argument("--memory-mb", type=float, help="at most so many MB of memory")
     command.add_argument("--priority", choices=("fastest", "smallest", "safest"), default="fastest")

@@ -21,6 +21,7 @@ from wizard.compare.paired import (
     rank_loss,
 )
 from wizard.measure import macro
+from wizard.measure.quality import AGREEMENT
 from wizard.measure.sanity import ANOTHER_EACH_TIME, BY_OPTIMIZATION
 from wizard.measure.saturation import NOT_EMULATED
 from wizard.nouns import Answers, Basis, Clause, Measurement, Plan, Quality, Verdict
@@ -29,7 +30,7 @@ MORE_ROWS_WORTH_ASKING = 200_000
 # Above this p-value no one would call the division of broken and mended answers uneven.
 EVEN_ODDS = 0.5
 PUT_RIGHT = "Put the original right first: until then no comparison with it means anything."
-AGREEMENT, RANKS = "agreement with the original", "spearman"
+RANKS = "spearman"
 NAMES = {AGREEMENT: "agreement", RANKS: "rank correlation"}
 
 
@@ -41,7 +42,9 @@ def quality_clause(plan: Plan, original: Measurement, after: Measurement) -> Cla
     doubts = original.quality.doubts
     verdict = _held_back(three_way(drop.low, drop.high, points / 100), drop, after, doubts)
     more = more_rows(drop, points / 100) if verdict is Verdict.CANNOT_TELL else None
-    because = _because(before, now, drop, points) + _chance(drop, verdict) + _beside(before, now)
+    because = (
+        _because(before, now, drop, points) + _chance(drop, verdict, now) + _beside(before, now)
+    )
     next_step = PUT_RIGHT if doubts else _next(now, drop, more, verdict)
     collapsed = now.answers.collapse
     findings = (*collapsed, *doubts, *after.audit.findings, *saturating.told(plan, after, now))
@@ -85,14 +88,14 @@ def drop_between(before: Quality, after: Quality, seed: int) -> Drop:
     was, now = before.answers, after.answers
     if after.metric == macro.NAME:
         return drop_by_bootstrap(macro_loss(now.truth, was.predicted, now.predicted), seed)
+    if after.metric == AGREEMENT or not (now.truth or now.target):
+        if now.predicted:
+            return drop_of_proportions(_changed(now), 0, len(now.rows))
+        return drop_by_bootstrap(mean_loss(now.agreement), seed)
     if now.truth:
         lost, won = _broken_and_mended(was, now)
         return drop_of_proportions(lost, won, len(now.rows))
-    if now.target:
-        return drop_by_bootstrap(rank_loss(was.scores, now.scores, now.target), seed)
-    if now.predicted:
-        return drop_of_proportions(_changed(now), 0, len(now.rows))
-    return drop_by_bootstrap(mean_loss(now.agreement), seed)
+    return drop_by_bootstrap(rank_loss(was.scores, now.scores, now.target), seed)
 
 
 def _broken_and_mended(before: Answers, after: Answers) -> tuple[int, int]:
@@ -123,9 +126,11 @@ def _because(before: Quality, after: Quality, drop: Drop, allowed: float) -> str
     )
 
 
-def _chance(drop: Drop, verdict: Verdict) -> str:
-    """McNemar's test in words, where the verdict is not plain."""
-    if verdict is Verdict.PASS or drop.changed is None or drop.p_value is None:
+def _chance(drop: Drop, verdict: Verdict, after: Quality) -> str:
+    """McNemar's test in words, where the verdict is not plain and answers are right or wrong."""
+    if verdict is Verdict.PASS or after.metric == AGREEMENT:
+        return ""
+    if drop.changed is None or drop.p_value is None:
         return ""
     broken, mended = drop.changed
     if broken + mended == 0:
@@ -150,11 +155,12 @@ def _beside(before: Quality, after: Quality) -> str:
             f"accuracy beside it: {first:.2%} before, {second:.2%} after.".replace("%", " %")
         )
     if after.metric == AGREEMENT and now.predicted and now.agreement:
-        share = after.value
+        why = "As you asked," if now.truth else "The rows have no labels, so"
+        kept = after.value
+        share, low, high = (100 * (1 - one) for one in (kept.value, kept.high or 1, kept.low or 0))
         return (
-            f" The rows have no labels, so every changed answer counts as lost: {_changed(now)} "
-            f"changed, {100 * (1 - share.value):.2f} % ({100 * (1 - (share.high or 1)):.2f} to "
-            f"{100 * (1 - (share.low or 0)):.2f})."
+            f" {why} every changed answer counts as lost: {_changed(now)} changed, "
+            f"{share:.2f} % ({low:.2f} to {high:.2f})."
         )
     if after.metric == AGREEMENT and len(was.scores) == len(now.scores) > 1:
         drop = rank_loss(was.scores, now.scores, was.scores)

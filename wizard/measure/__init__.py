@@ -14,10 +14,12 @@ from typing import Any
 
 from wizard.errors import WorkerFailed
 from wizard.examples.feeds import Feeds, load_feeds
+from wizard.examples.reading import pick
 from wizard.measure import audit as auditing
 from wizard.measure import emulated, layers, memory, quality, sanity, saturation, speed
 from wizard.measure.leftovers import must_be_what_was_made
 from wizard.measure.process import Process
+from wizard.measure.quality import check_metric
 from wizard.nouns import (
     Artifact,
     Audit,
@@ -41,7 +43,7 @@ class Bench:
     """With what and where to measure. `seconds` bounds the timing of one pair of models.
 
     `calibration` holds the rows on which layers are compared (else the first of `feeds`);
-    `saturates` tells that 8-bit sums can overflow on the target.
+    `saturates` tells that 8-bit sums can overflow on the target; `metric` is the tolerance's.
     """
 
     profile: ModelProfile
@@ -55,6 +57,7 @@ class Bench:
     seconds: float = speed.SECONDS
     calibration: Path | None = None
     saturates: bool = False
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,7 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
         bench.report(0.65, "timing")
         taken = speed.alone(process, bench.workload, bench.seconds)
         looked = _checked(looked, process)
-    scored = quality.score(raw, bench.examples, bench.profile, None)
+    scored = _scored(raw, None, bench)
     doubts = (*doubts, *sanity.of_original(scored, bench.profile.labels))
     return Measurement(
         artifact=artifact,
@@ -115,7 +118,7 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         rows = bench.calibration or bench.feeds
         hurt = layers.damage(process, original.artifact.path, artifact.path, rows, bench.folder)
     kept = np.load(_outputs(bench, original.artifact), allow_pickle=False)
-    scored = _with_order(quality.score(raw, bench.examples, bench.profile, kept), original, bench)
+    scored = _with_order(_scored(raw, kept, bench), original, bench)
     there, unsure = _elsewhere(artifact, bench, kept)
     return Measurement(
         artifact=artifact,
@@ -137,10 +140,14 @@ def _the_same(artifact: Artifact, original: Measurement, bench: Bench) -> Measur
     import numpy as np
 
     kept = np.load(_outputs(bench, original.artifact), allow_pickle=False)
-    scored = quality.score(kept, bench.examples, bench.profile, kept)
+    scored = _scored(kept, kept, bench)
     return dataclasses.replace(
         original, artifact=artifact, quality=scored, against=original.latency
     )
+
+
+def _scored(raw: Any, kept: Any, bench: Bench) -> Quality:
+    return quality.score(raw, bench.examples, bench.profile, kept, bench.metric)
 
 
 def _with_order(scored: Quality, original: Measurement, bench: Bench) -> Quality:
@@ -162,9 +169,14 @@ def _elsewhere(
     here = saturation.saturates(bench.host.machine, bench.host.isa)
     if here or not bench.saturates:
         return None, ()
-    found, unsure = emulated.under_saturation(
-        artifact, bench.feeds, bench.examples, bench.profile, original, bench.threads
-    )
+    each = 2 if bench.examples.pairs else 1
+
+    def scored(raw: Any) -> Quality:
+        rows = len(raw) // each
+        first = dataclasses.replace(bench, examples=pick(bench.examples, range(rows)))
+        return _scored(raw[: rows * each], original[: rows * each], first)
+
+    found, unsure = emulated.under_saturation(artifact, bench.feeds, scored, bench.threads)
     return found, (unsure,) if unsure else ()
 
 
@@ -240,6 +252,7 @@ __all__ = [
     "OneAnswer",
     "answer_one",
     "calibration_doubts",
+    "check_metric",
     "raw_answers",
     "weigh_candidate",
     "weigh_original",

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.errors import WorkerFailed
 from wizard.examples.feeds import load_feeds
-from wizard.examples.reading import pick
-from wizard.measure import quality, saturation
+from wizard.measure import saturation
 from wizard.measure.process import Process
-from wizard.nouns import Artifact, ExampleSet, ModelProfile, Quality
+from wizard.nouns import Artifact, Quality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,15 +32,13 @@ AT_ONCE, BYTES_A_PAIR = 2_000_000_000, 16
 def under_saturation(
     artifact: Artifact,
     feeds: Path,
-    examples: ExampleSet,
-    profile: ModelProfile,
-    original: Array,
+    scored: Callable[[Array], Quality],
     threads: int = 1,
 ) -> tuple[Quality | None, str]:
     """The quality with overflows, and what to say when there is none to give.
 
     (None, "") where no sum of the file can overflow: its quality here is its quality there.
-    `original` holds the original's raw answers to all rows of `feeds`.
+    `scored` gives the quality of raw answers to the first rows of `feeds`.
     """
     with tempfile.TemporaryDirectory(prefix="emulated-") as room:
         copy = Path(room) / "emulated.onnx"
@@ -54,10 +52,7 @@ def under_saturation(
             raw = _answers(emulated.path, feeds, threads)
         except WorkerFailed:
             return None, saturation.NOT_EMULATED
-    each = 2 if examples.pairs else 1
-    rows = len(raw) // each
-    raw = raw[: rows * each]
-    return quality.score(raw, pick(examples, range(rows)), profile, original[: len(raw)]), ""
+    return scored(raw), ""
 
 
 def _positions(feeds: Path) -> int:

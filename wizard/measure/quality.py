@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard.errors import BadNeeds
 from wizard.measure import macro
 from wizard.measure.process import Process
 from wizard.nouns import Answers, Basis, ExampleSet, ModelProfile, Quality, Quantity, Task
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+AGREEMENT, AGREEMENT_ASKED = "agreement with the original", "agreement"
 ROWS_PER_QUESTION = 200
 RESAMPLES = 2000
 # A class is suspicious when it has half of the answers or more, a fifth more than the original
@@ -58,16 +60,36 @@ def outputs(process: Process, out: Path, report: Callable[[float, str], None]) -
 
 
 def score(
-    raw: Array, examples: ExampleSet, profile: ModelProfile, original: Array | None
+    raw: Array,
+    examples: ExampleSet,
+    profile: ModelProfile,
+    original: Array | None,
+    metric: str = "",
 ) -> Quality:
-    """The score of answers `raw`, and their agreement with the original's when that is given."""
+    """The score of answers `raw`, and their agreement with the original's when that is given.
+
+    `metric` as in Tolerance. Raises BadNeeds when the examples lack what it needs.
+    """
+    check_metric(metric, examples)
     if profile.task is Task.FEATURE_EXTRACTION:
-        return _embeddings(raw, examples, original)
-    return _classes(raw, examples, profile, original)
+        return _embeddings(raw, examples, original, metric)
+    return _classes(raw, examples, profile, original, metric)
+
+
+def check_metric(metric: str, examples: ExampleSet) -> None:
+    """Raises BadNeeds for a metric that needs right answers where the examples have none."""
+    if not metric or metric == AGREEMENT_ASKED or examples.labels or examples.pairs:
+        return
+    because = "it needs examples with right answers, and these have none; leave the metric out"
+    raise BadNeeds(name="The metric", value=metric, because=because)
 
 
 def _classes(
-    raw: Array, examples: ExampleSet, profile: ModelProfile, original: Array | None
+    raw: Array,
+    examples: ExampleSet,
+    profile: ModelProfile,
+    original: Array | None,
+    asked: str,
 ) -> Quality:
     import numpy as np
 
@@ -78,12 +100,12 @@ def _classes(
     before = _top(original) if original is not None else None
     same = (predicted == before).astype(float) if before is not None else np.array([])
     agreement = wilson(float(same.sum()), len(same)) if before is not None else None
-    if len(truth) and macro.uneven(truth):
+    if not len(truth) or asked == AGREEMENT_ASKED:
+        metric, value = AGREEMENT, agreement or _whole(len(predicted))
+    elif asked == macro.NAME or (not asked and macro.uneven(truth)):
         metric, value = macro.NAME, macro.macro_f1(truth, predicted)
-    elif len(truth):
-        metric, value = "accuracy", wilson(float((predicted == truth).sum()), len(truth))
     else:
-        metric, value = "agreement with the original", agreement or _whole(len(predicted))
+        metric, value = "accuracy", wilson(float((predicted == truth).sum()), len(truth))
     answers = Answers(
         rows=examples.rows,
         predicted=tuple(predicted.tolist()),
@@ -110,7 +132,7 @@ def probabilities(raw: Array) -> Array:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def _embeddings(raw: Array, examples: ExampleSet, original: Array | None) -> Quality:
+def _embeddings(raw: Array, examples: ExampleSet, original: Array | None, asked: str) -> Quality:
     import numpy as np
 
     unit = _unit(raw)
@@ -124,7 +146,8 @@ def _embeddings(raw: Array, examples: ExampleSet, original: Array | None) -> Qua
         metric, value = "spearman", _spearman(cosine, np.array(examples.target))
     else:
         cosine = (unit * np.roll(unit, -1, axis=0)).sum(axis=1)
-        metric, value = "agreement with the original", agreement or _whole(len(raw))
+    if not pairs or asked == AGREEMENT_ASKED:
+        metric, value = AGREEMENT, agreement or _whole(len(raw))
     answers = Answers(
         rows=examples.rows,
         scores=tuple(round(float(one), 6) for one in cosine),

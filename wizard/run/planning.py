@@ -23,7 +23,7 @@ def plan_for(
     Raises UnsupportedTask, UnknownName (device, strategy) or BadNeeds.
     """
     devices = {**library.devices(), "this-machine": intake.this_machine(host)}
-    check_needs(needs, devices)
+    check_needs(needs, profile)
     device = library.find("device", needs.device_id, devices)
     strategies = contract.discover()
     if needs.only is not None:

@@ -171,6 +171,7 @@ def _open(state: _Walk) -> tuple[Path, measure.Bench, Path | None]:
     with state.phase(ROWS, plan.needs.data) as report:
         needs = plan.needs
         rows = examples.read(plan.profile, needs.data, seed=needs.seed, scratch=site.folder)
+        measure.check_metric(needs.tolerance.metric, rows.test)
         report(0.3, "")
         for sentence in rows.notes:
             _note(state, sentence)
@@ -192,6 +193,7 @@ def _open(state: _Walk) -> tuple[Path, measure.Bench, Path | None]:
         report=lambda fraction, detail: None,
         calibration=calibration,
         saturates=saturates(plan.device.arch, plan.device.isa),
+        metric=plan.needs.tolerance.metric,
     )
     return model_folder, bench, calibration
 

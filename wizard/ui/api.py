@@ -28,6 +28,7 @@ KNOWN = {
     "device",
     "percentile",
     "max_drop",
+    "metric",
     "priority",
     "minutes",
     "data",
@@ -161,7 +162,9 @@ def needs_of(desk: Desk, profile: ModelProfile, asked: dict[str, Any]) -> Needs:
     return Needs(
         device_id=str(asked.get("device", next(iter(desk.engine.devices())))),
         budgets=budgets,
-        tolerance=Tolerance(points=_number(asked, "max_drop", 1.0)),
+        tolerance=Tolerance(
+            points=_number(asked, "max_drop", 1.0), metric=str(asked.get("metric", ""))
+        ),
         priority=_priority(asked),
         minutes=_number(asked, "minutes", 10.0),
         data=_data(desk, asked),
