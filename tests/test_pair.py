@@ -22,7 +22,7 @@ from wizard.cli.parser import parse
 from wizard.compare import compare, judge
 from wizard.errors import BundleDamaged, ModelNotFound, NotComparable, WeightsDamaged
 from wizard.nouns import Outcome, Source, Verdict
-from wizard.run import Site, pair, result_object
+from wizard.run import Site, offers, pair, result_object
 from wizard.strategies import _contract as contract
 
 LABELS = {"0": "no", "1": "yes", "2": "maybe"}
@@ -247,7 +247,7 @@ def test_a_job_is_judged_again_without_measuring():
     """The same 2 ms keep a limit of 5 and miss one of 1; the measurements are untouched."""
     outcome = an_outcome(5.0)
     tight = a_plan(needs=some_needs(latency=1.0), device=a_device())
-    again = pair.judged_again(outcome, tight)
+    again = offers.judged_again(outcome, tight)
 
     assert outcome.comparison.overall is Verdict.PASS
     assert again.comparison.overall is Verdict.MISS

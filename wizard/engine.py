@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wizard import bundle, examples, intake, jobs, library, run
-from wizard.advise import command
+from wizard.advise import command, command_for_job
 from wizard.advise import record as track
 from wizard.advise.record import Record, Trial
 from wizard.errors import DiskFull, JobNotFound, MemoryFull, NotSupported
@@ -29,6 +29,7 @@ from wizard.jobs import JobStatus, Request
 from wizard.nouns import (
     ArtifactBundle,
     BestSoFar,
+    CounterOffer,
     Device,
     Explained,
     Finished,
@@ -189,7 +190,32 @@ def judge_again(job: str, needs: Needs) -> Mapping[str, Json]:
     if outcome is None:
         raise JobNotFound(job=job)
     plan = advise(outcome.plan.profile, needs)
-    return run.result_object(run.pair.judged_again(outcome, plan), None)
+    return run.result_object(run.offers.judged_again(outcome, plan), None)
+
+
+def accept(job: str, needs: Needs) -> Outcome:
+    """Judge an ended job by another contract for good; its bundle will be packed anew.
+
+    The contract as first stated stays in the outcome's `asked`. Raises NotSupported while it runs.
+    """
+    outcome = compare(job)
+    if outcome is None:
+        raise JobNotFound(job=job)
+    if status(job).state in {jobs.JobState.WAITING, jobs.JobState.RUNNING}:
+        raise NotSupported(strategy="Another contract", because="the job is still running")
+    again = run.offers.judged_again(outcome, advise(outcome.plan.profile, needs))
+    jobs.keep_outcome(jobs.folder_of(jobs_root(), job), again)
+    return again
+
+
+def command_to_accept(job: str, plan: Plan, offer: CounterOffer) -> str:
+    """The command that holds a job's measurements against its contract with an offer accepted."""
+    return command_for_job(run.offers.relaxed(plan.needs, offer), job)
+
+
+def relaxed(needs: Needs, offer: CounterOffer) -> Needs:
+    """The contract with an offer accepted."""
+    return run.offers.relaxed(needs, offer)
 
 
 def start(plan: Plan, *, owner: str = "local") -> str:

@@ -461,13 +461,17 @@ class WouldChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounterOffer:
-    """When the contract looks out of reach: the clause to relax, to what, and what keeps it."""
+    """When the contract is out of reach: the clause to relax, to what, and what keeps it then.
+
+    `also` are further clauses that must be relaxed with it, where no single one is enough.
+    """
 
     clause: str
     relax_to: float
     unit: str
     candidate_id: str
     sentence: str
+    also: tuple[CounterOffer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -814,7 +818,8 @@ class Outcome:
     """A job's whole result: what was planned, measured and concluded.
 
     `measurements` holds every measured candidate by id, `payers` who pays for it; `seconds` the
-    wall time of each phase.
+    wall time of each phase. `counter_offers` were judged; `asked` is the contract as first stated
+    where another was accepted since.
     """
 
     plan: Plan
@@ -826,6 +831,8 @@ class Outcome:
     notes: tuple[str, ...] = ()
     data_origin: str = ""
     payers: Mapping[str, WhoPays] = field(default_factory=dict)
+    counter_offers: tuple[CounterOffer, ...] = ()
+    asked: str = ""
 
 
 # --------------------------------------------------------------------------- events

@@ -124,6 +124,24 @@ def test_an_impossible_contract_is_missed_and_says_so(home, tmp_path):
     assert (out / "MANIFEST.json").is_file()
 
 
+def test_the_command_that_accepts_an_offer_works_as_printed(home, tmp_path):
+    """A missed size: what would do is printed with a command; it measures nothing and passes."""
+    done = wizard(
+        "run", "sample:intents", "--size-mb", "1", "--only", "int8_dynamic",
+        "--out", str(tmp_path / "first"), "--quiet", home=home,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    offered = [line.split() for line in done.stdout.splitlines() if "wizard compare" in line]
+    began = time.monotonic()
+    again = wizard(*offered[0][1:], home=home, cwd=tmp_path)
+
+    assert again.returncode == 0, again.stderr + again.stdout
+    assert "first asked: Run" in again.stdout
+    assert time.monotonic() - began < 30
+    assert (tmp_path / "out" / "MANIFEST.json").is_file()
+    assert "first asked" in (tmp_path / "out" / "report.html").read_text("utf-8").lower()
+
+
 @pytest.mark.parametrize("sample", ["digits", "sentences"])
 def test_every_other_sample_reaches_a_verdict(home, tmp_path, sample):
     """Pictures and vectors go the whole way too."""

@@ -45,6 +45,7 @@ from wizard.nouns import (
     Source,
     SupportLevel,
 )
+from wizard.run.offers import relaxed
 
 FIXED_SECONDS = {"open": 1.0, "rows": 2.0, "export": 12.0, "original": 8.0, "pack": 3.0}
 
@@ -66,6 +67,7 @@ class Job:
     created: float
     cancelled_at: float | None = None
     dead: bool = False
+    asked: str = ""
     timeline: list = field(default_factory=list)
 
 
@@ -220,12 +222,25 @@ class FakeEngine:
         self._job(job).dead = True
         self.cancel(job)
 
+    def plan_of(self, job):
+        return self._job(job).plan
+
+    def relaxed(self, needs, offer):
+        return relaxed(needs, offer)
+
+    def accept(self, job, needs):
+        one = self._job(job)
+        first = one.plan.sentence
+        one.plan = replace(self.advise(one.plan.profile, needs), candidates=one.plan.candidates)
+        one.asked = first
+        return self.compare(job)
+
     def compare(self, job):
         found = [e for e in self.events(job) if isinstance(e, Measured | CandidateFailed)]
         if not any(isinstance(e, Measured) for e in found):
             return None
         names = {e.candidate_id for e in found}
-        return outcome_of(self._job(job).plan, names)
+        return replace(outcome_of(self._job(job).plan, names), asked=self._job(job).asked)
 
     def pack(self, job):
         folder = self.folder / job / "bundle"

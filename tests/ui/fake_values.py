@@ -42,6 +42,7 @@ from wizard.nouns import (
     Workload,
     WouldChange,
 )
+from wizard.run.offers import measured_offers
 
 LABELS = [
     *("lights_on", "lights_off", "play_music", "stop_music", "set_timer", "set_alarm"),
@@ -334,6 +335,10 @@ def outcome_of(plan, names):
         for c in plan.candidates
         if c.id in names and c.id not in MADE
     ]
+    payers = {
+        name: who_pays(original, one, ROWS_HELD, tuple(LABELS), 0)
+        for name, one in measurements.items()
+    }
     return Outcome(
         plan=plan,
         original=original,
@@ -343,8 +348,6 @@ def outcome_of(plan, names):
         seconds={"export": 11.2, "original": 7.4},
         notes=("1554 rows are used for the test and 256 others for calibration.",),
         data_origin="the bundled examples",
-        payers={
-            name: who_pays(original, one, ROWS_HELD, tuple(LABELS), 0)
-            for name, one in measurements.items()
-        },
+        payers=payers,
+        counter_offers=measured_offers(plan, original, measurements, verdicts.values(), payers),
     )

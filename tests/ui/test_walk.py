@@ -117,6 +117,43 @@ def test_a_counter_offer_is_accepted_with_one_click(visit):
     expect(page.locator("#offer-0")).to_be_hidden()
 
 
+def test_a_measured_offer_is_accepted_without_measuring_again(visit, picture):
+    """A missed limit: one click judges the same measurements by an easier one; both are shown."""
+    page = visit()
+    steps.device(page)
+    page.locator("#latency input").fill("0.3")
+    page.locator("#next-device").click()
+    expect(page.locator("#rows li").first).to_be_visible()
+    page.locator("#next-quality").click()
+    page.locator("#start").click()
+    steps.see(page)
+    expect(page.locator("#verdict .overall")).to_contain_text("MISS")
+    picture(page, "result-missed")
+    page.locator("#measured-offer-0").click()
+
+    expect(page.locator("#verdict .overall")).to_contain_text("PASS")
+    expect(page.locator("#verdict")).to_contain_text("You first asked:")
+    expect(page.locator("#measured-offer-0")).to_be_hidden()
+    expect(page.locator("#rail")).not_to_contain_text("0.3 ms")
+
+
+def test_a_reload_before_anything_is_measured_keeps_every_answer(visit):
+    """Back from the run: the limits and the tolerance are those that were typed."""
+    page = visit()
+    steps.device(page)
+    page.locator("#latency input").fill("7")
+    page.locator("#next-device").click()
+    expect(page.locator("#rows li").first).to_be_visible()
+    page.locator("#next-quality").click()
+    page.locator("#start").click()
+    page.wait_for_url(re.compile("#run=[0-9a-f]{24}"))
+    page.reload()
+
+    expect(page.locator("#progress .bar")).to_be_visible()
+    expect(page.locator("#rail")).to_contain_text("7 ms")
+    expect(page.locator("#latency input")).to_have_value("7")
+
+
 def test_cancel_stops_the_run_and_says_so(visit):
     """Within seconds; the page offers the way back."""
     page = visit()

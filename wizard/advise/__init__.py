@@ -6,7 +6,7 @@ Does not cover: forecasts (estimate), running anything (run).
 """
 
 from wizard.advise.facts import Firing, facts_of, fires
-from wizard.advise.needs import check_needs, command, sentence_of
+from wizard.advise.needs import check_needs, command, command_for_job, sentence_of
 from wizard.advise.plan import advise, look_elsewhere
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "advise",
     "check_needs",
     "command",
+    "command_for_job",
     "facts_of",
     "fires",
     "look_elsewhere",

@@ -84,7 +84,17 @@ def _clause(budget: Budget, work: Workload) -> str:
 
 def command(needs: Needs, ref: ModelRef) -> str:
     """The command that states the same contract; options at their defaults are left out."""
-    words = ["wizard", "run", str(ref), "--device", needs.device_id]
+    words = ["wizard", "run", str(ref), *_stated(needs), *_others(needs)]
+    return shlex.join([*words, "--out", "out/"])
+
+
+def command_for_job(needs: Needs, job: str) -> str:
+    """The command that holds what a job has measured against this contract."""
+    return shlex.join(["wizard", "compare", job, *_stated(needs), "--out", "out/"])
+
+
+def _stated(needs: Needs) -> list[str]:
+    words = ["--device", needs.device_id]
     for budget in needs.budgets:
         words += [f"--{budget.quantity}-{budget.unit.lower()}", _plain(budget.at_most)]
         if budget.percentile == 95:
@@ -94,8 +104,7 @@ def command(needs: Needs, ref: ModelRef) -> str:
         words += ["--metric", needs.tolerance.metric]
     if needs.priority is not Priority.FASTEST:
         words += ["--priority", needs.priority.value]
-    words += _others(needs)
-    return shlex.join([*words, "--out", "out/"])
+    return words
 
 
 def _plain(number: float) -> str:

@@ -79,7 +79,8 @@ def _flips(case: Case, candidates: Sequence[Candidate]) -> Iterator[tuple[str, C
 
 
 def _tolerating(case: Case, points: float) -> Case:
-    return replace(case, needs=replace(case.needs, tolerance=Tolerance(points=points)))
+    tolerance = replace(case.needs.tolerance, points=points)
+    return replace(case, needs=replace(case.needs, tolerance=tolerance))
 
 
 def _limited(needs: Needs, budget: Budget) -> Needs:

@@ -31,6 +31,7 @@ def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
         _head(outcome, judged.overall),
         "<h2>The contract</h2>",
         f"<p>{escape(outcome.plan.sentence)}</p>",
+        f"<p class='mut'>First asked: {escape(outcome.asked)}</p>" if outcome.asked else "",
         clauses_table(judged.clauses),
         "<h2>Before and after</h2>",
         before_after(outcome.original, after),

@@ -17,7 +17,7 @@ from wizard import engine
 from wizard.advise.record import Trial, overall
 from wizard.cli import show, show_plan, show_rules
 from wizard.cli.doctor import findings
-from wizard.errors import DiskFull, NotSupported, NoWritePermission, OutputNotEmpty
+from wizard.errors import BadNeeds, DiskFull, NotSupported, NoWritePermission, OutputNotEmpty
 from wizard.nouns import (
     Budget,
     Ending,
@@ -214,15 +214,33 @@ def run(options: argparse.Namespace) -> int:
     last = _follow(job, quiet=options.quiet)
     if last.ending is not Ending.FINISHED or last.overall is None:
         return show.failed_job(job, last, as_json=options.json)
+    return _delivered(job, out, options)
+
+
+def _delivered(job: str, out: Path, options: argparse.Namespace) -> int:
+    """The bundle at `out`, then the result, then what would do where the contract was missed."""
     _deliver(Path(engine.pack(job).folder), out)
-    show.result(engine.result(job, out), as_json=options.json)
-    return EXIT_OF[last.overall]
+    code = _shown(engine.result(job, out), options)
+    _offered(job, options)
+    return code
+
+
+def _offered(job: str, options: argparse.Namespace) -> None:
+    found = engine.compare(job)
+    if found is None or options.json:
+        return
+    show.counter_offers(
+        (one, engine.command_to_accept(job, found.plan, one)) for one in found.counter_offers
+    )
 
 
 def compare(options: argparse.Namespace) -> int:
     """Two given models by one contract; or a job's candidates, measured before, by another."""
     if options.after is None:
         return _compare_job(options)
+    if options.out is not None:
+        because = "two models are compared as they are, and nothing new is made"
+        raise BadNeeds(name="--out", value="given", because=because)
     options.device = options.device or engine.THIS_MACHINE
     engine.check_device(options.device)
     pair = engine.pair_of(options.before, options.after, options.model)
@@ -239,12 +257,16 @@ def _compare_job(options: argparse.Namespace) -> int:
     plan = engine.plan_of(options.before)
     options.device = options.device or plan.needs.device_id
     needs = needs_of(options, plan.profile)
-    needs = replace(needs, data=plan.needs.data, workload=plan.needs.workload)
+    kept = plan.needs
+    needs = replace(needs, data=kept.data, workload=kept.workload, seed=kept.seed)
     if options.metric is None:
-        needs = replace(
-            needs, tolerance=replace(needs.tolerance, metric=plan.needs.tolerance.metric)
-        )
-    return _shown(engine.judge_again(options.before, needs), options)
+        needs = replace(needs, tolerance=replace(needs.tolerance, metric=kept.tolerance.metric))
+    if options.out is None:
+        return _shown(engine.judge_again(options.before, needs), options)
+    out = Path(options.out).expanduser().absolute()
+    _check_out(out)
+    engine.accept(options.before, needs)
+    return _delivered(options.before, out, options)
 
 
 def _shown(result: Mapping[str, Json], options: argparse.Namespace) -> int:

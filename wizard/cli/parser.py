@@ -140,6 +140,7 @@ def _compare(commands: Commands[Parser]) -> None:
     command.add_argument("before", help="a model, a bundle's folder, an .onnx file, or a job's id")
     command.add_argument("after", nargs="?", help="the same kinds; left out for a job")
     command.add_argument("--model", help="whose labels and tokenizer hold, for bare .onnx files")
+    command.add_argument("--out", help="for a job: accept these limits, write its bundle here")
     _contract(command)
     command.set_defaults(only=None, device=None)  # a job keeps its own device
 

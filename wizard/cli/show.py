@@ -15,6 +15,7 @@ from wizard.errors import Unexpected, WizardError
 from wizard.nouns import (
     BestSoFar,
     CandidateFailed,
+    CounterOffer,
     Device,
     Finished,
     HostFacts,
@@ -227,7 +228,8 @@ def result(outcome: Mapping[str, Json], *, as_json: bool) -> None:
         emit(outcome)
         return
     verdict = _mapping(outcome["verdict"])
-    say(f"{verdict['overall']}  {verdict['headline']}")
+    first = f"\nfirst asked: {outcome['asked']}" if outcome.get("asked") else ""
+    say(f"{verdict['overall']}  {verdict['headline']}{first}")
     clauses = verdict["clauses"]
     assert isinstance(clauses, list)  # noqa: S101 - the shape of wizard.run/1
     for clause in (_mapping(one) for one in clauses):
@@ -243,6 +245,14 @@ def result(outcome: Mapping[str, Json], *, as_json: bool) -> None:
         say(f"  damage       {hurt}")
     if outcome.get("bundle"):
         say(f"bundle: {outcome['bundle']}")
+
+
+def counter_offers(offers: Iterable[tuple[CounterOffer, str]]) -> None:
+    """What would do, as measured, each with the command that accepts it."""
+    for number, (offer, command) in enumerate(offers):
+        say("What would do, as measured:" if number == 0 else "or")
+        say(f"  {offer.sentence}")
+        say(f"  {command}")
 
 
 def _who_pays(found: Mapping[str, Json]) -> None:

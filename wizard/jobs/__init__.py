@@ -17,7 +17,7 @@ from wizard.jobs.control import (
     sweep,
 )
 from wizard.jobs.questions import ask
-from wizard.jobs.store import JobState, JobStatus, Request, folder_of
+from wizard.jobs.store import JobState, JobStatus, Request, folder_of, keep_outcome
 
 __all__ = [
     "JobState",
@@ -29,6 +29,7 @@ __all__ = [
     "folder_of",
     "follow",
     "jobs_of",
+    "keep_outcome",
     "listing",
     "request_of",
     "start",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from wizard import bundle, examples, intake, measure, run
+from wizard.advise import command
 from wizard.errors import JobNotFound
 from wizard.jobs import store
 from wizard.nouns import (
@@ -62,9 +63,16 @@ def pack_again(folder: str) -> ArtifactBundle:
         candidate_id=best,
         model_folder=intake.folder_of(outcome.plan.profile.ref, lambda fraction, detail: None),
         feeds=place / "test.npz",
-        command=store.read_request(place).command,
+        command=_command(place, outcome),
         result=run.result_object(outcome, None),
     )
+
+
+def _command(place: Path, outcome: Outcome) -> str:
+    """As the job was asked for, or with the contract accepted since."""
+    if outcome.asked:
+        return command(outcome.plan.needs, outcome.plan.profile.ref)
+    return store.read_request(place).command
 
 
 def answer_both(folder: str, text: str) -> Mapping[str, Json]:

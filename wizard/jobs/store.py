@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shutil
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.errors import JobNotFound
-from wizard.nouns import Plan, RunEvent, jsonable
+from wizard.nouns import Outcome, Plan, RunEvent, jsonable
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -106,6 +107,16 @@ def read_events(folder: Path) -> tuple[RunEvent, ...]:
     raw = (folder / EVENTS).read_bytes()
     lines = raw.split(b"\n")[:-1]
     return tuple(_events().validate_json(line) for line in lines if line.startswith(b"{"))
+
+
+def keep_outcome(folder: Path, outcome: Outcome) -> None:
+    """Another conclusion from the same measurements; a bundle of the former one goes first."""
+    shutil.rmtree(folder / BUNDLE, ignore_errors=True)
+    for name in (f"{BUNDLE}.zip", RESULT):
+        (folder / name).unlink(missing_ok=True)
+    temporary = folder / f"{OUTCOME}.partial"
+    temporary.write_text(json.dumps(jsonable(outcome), ensure_ascii=False), encoding="utf-8")
+    temporary.replace(folder / OUTCOME)
 
 
 def claim_the_end(folder: Path) -> bool:

@@ -2,11 +2,12 @@
 
 Covers: `plan_for` (profile + needs -> plan), `walk` (plan -> events and an outcome on disk),
 `result_object` (outcome -> the wizard.run/1 JSON object), `pair` (two given models compared),
-`evidence` (rules held against the bundled samples).
+`offers` (what to relax; a job judged by another contract), `evidence` (rules held against the
+bundled samples).
 Does not cover: processes, limits, cancelling; those are `jobs`.
 """
 
-from wizard.run import evidence, pair
+from wizard.run import evidence, offers, pair
 from wizard.run.outcome import read_outcome
 from wizard.run.planning import plan_for
 from wizard.run.result import result_object
@@ -16,6 +17,7 @@ __all__ = [
     "ORIGINAL",
     "Site",
     "evidence",
+    "offers",
     "pair",
     "plan_for",
     "read_outcome",

@@ -16,14 +16,12 @@ from pathlib import Path
 
 from wizard import intake
 from wizard.bundle.pack import MANIFEST
-from wizard.compare import compare, judge
-from wizard.errors import BadNeeds, BundleDamaged, ModelNotFound, NotComparable
+from wizard.errors import BundleDamaged, ModelNotFound, NotComparable
 from wizard.nouns import (
     Artifact,
     Candidate,
     ModelProfile,
     ModelRef,
-    Outcome,
     Plan,
     Reason,
     Step,
@@ -259,23 +257,3 @@ def _check_file(file: Path, profile: ModelProfile) -> None:
     if width and wanted and width != wanted:
         because = f"{file.name} gives {width} scores and there are {wanted} labels"
         raise NotComparable(because=because)
-
-
-def judged_again(outcome: Outcome, plan: Plan) -> Outcome:
-    """The same measurements held against the contract of `plan`; nothing is measured.
-
-    Raises BadNeeds for a metric that was not measured.
-    """
-    asked, found = plan.needs.tolerance.metric, outcome.original.quality.metric
-    if asked and not found.startswith(asked):
-        because = f"this job was scored by {found}, and another metric needs a run of its own"
-        raise BadNeeds(name="The metric", value=asked, because=because)
-    changed = dataclasses.replace(
-        outcome.plan, needs=plan.needs, device=plan.device, sentence=plan.sentence
-    )
-    verdicts = {
-        name: judge(changed, name, outcome.original, after)
-        for name, after in outcome.measurements.items()
-    }
-    comparison = compare(changed, outcome.original, outcome.measurements, verdicts)
-    return dataclasses.replace(outcome, plan=changed, comparison=comparison)

@@ -38,6 +38,8 @@ def result_object(outcome: Outcome, bundle: ArtifactBundle | None) -> Mapping[st
             "headline": comparison.headline,
             "clauses": [_clause(clause) for clause in clauses],
         },
+        "counter_offers": [jsonable(one) for one in outcome.counter_offers],
+        "asked": outcome.asked or None,
         "who_pays": _who_pays(outcome, best, flips=True),
         "original": _measured(outcome.original),
         "candidates": [_candidate(candidate, outcome) for candidate in plan.candidates],

@@ -45,6 +45,7 @@ from wizard.nouns import (
     WhoPays,
     jsonable,
 )
+from wizard.run.offers import measured_offers
 from wizard.run.outcome import payers_of, write_json
 from wizard.run.result import result_object
 from wizard.strategies import _contract as contract
@@ -320,6 +321,9 @@ def _keep(state: _Walk, original: Measurement, bench: measure.Bench) -> Outcome:
         notes=tuple(state.notes),
         data_origin=bench.examples.origin,
         payers=dict(state.payers),
+        counter_offers=measured_offers(
+            state.plan, original, state.measurements, state.verdicts.values(), state.payers
+        ),
     )
     write_json(state.site.folder / "outcome.json", jsonable(outcome))
     best = comparison.chosen or comparison.nearest

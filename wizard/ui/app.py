@@ -37,7 +37,7 @@ from wizard.ui import (
     page as pages,
 )
 from wizard.ui.desk import Desk, Updates
-from wizard.ui.engine_protocol import Engine, JobGlance
+from wizard.ui.engine_protocol import Engine
 from wizard.ui.page import Page
 from wizard.ui.session import Session
 
@@ -208,7 +208,7 @@ def _fresh(page: Page, desk: Desk, session: Session, error: WizardError | None) 
 def _found(page: Page, desk: Desk, session: Session, job: str) -> Updates:
     """A run by its id: its plan back in the widgets, its progress or its result on the page."""
     glance = desk.engine.status(job)
-    session = _answers_of(desk, replace(session, job=job), glance)
+    session = _answers_of(desk, replace(session, job=job), job)
     updates = {
         **step_run.entered(page, desk, session),
         **step_device.show(page.device, desk, session),
@@ -222,12 +222,10 @@ def _found(page: Page, desk: Desk, session: Session, job: str) -> Updates:
     return updates
 
 
-def _answers_of(desk: Desk, session: Session, glance: JobGlance) -> Session:
-    """The answers behind a job: its plan's once something was measured, before that its model."""
-    outcome = desk.engine.compare(glance.id)
-    if outcome is None:
-        return step_model.examined(desk, session, glance.model)
-    plan = outcome.plan
+def _answers_of(desk: Desk, session: Session, job: str) -> Session:
+    """The answers behind a job: its plan's, or those accepted since."""
+    outcome = desk.engine.compare(job)
+    plan = outcome.plan if outcome is not None else desk.engine.plan_of(job)
     asked = str(plan.profile.ref)
     needs = replace(plan.needs, only=None)
     return replace(session, asked=asked, profile=plan.profile, needs=needs, answered=4)

@@ -32,6 +32,8 @@ def verdict(outcome: Outcome) -> str:
     clauses = "".join(_clause(one) for one in judged.clauses) if judged else ""
     title = next((c.title for c in outcome.plan.candidates if c.id == best), "")
     lead = f"<p class='lead'>{escape(title)}. {escape(outcome.plan.sentence)}</p>" if title else ""
+    if outcome.asked:
+        lead += f"<p class='mut'>{words.FIRST_ASKED} {escape(outcome.asked)}</p>"
     miss = f"<p class='mut'>{words.NEAREST_MISS}</p>" if judged and overall is Verdict.MISS else ""
     return (
         f"<div id='result-top'><p class='overall'>{pieces.verdict_badge(overall)}</p>"
@@ -110,7 +112,7 @@ def _amount(name: str, before: float, after: float, unit: str) -> Tile:
 def _score(before: Measurement, after: Measurement, tolerance: float) -> Tile:
     was, now = before.quality.value.value, after.quality.value.value
     change = charts.show_points(round(100 * (now - was), 2))
-    name = after.quality.metric.capitalize()
+    name = _named(after.quality.metric)
     good = 100 * (was - now) <= tolerance
     if after.quality.metric == RANKED:
         return Tile(name, f"{now:.3f}", "", f"{was:.3f}", change, good, Basis.MEASURED)

@@ -6,7 +6,6 @@ Does not cover: any advice; all sentences come with the plan.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -57,10 +56,7 @@ def draw(desk: Desk) -> View:
     contract = gr.HTML("", elem_id="contract", apply_default_css=False)
     offers_title = gr.HTML("", elem_id="offers", apply_default_css=False)
     with gr.Row(elem_classes="offers"):
-        offers = [
-            gr.Button("", visible=False, elem_id=f"offer-{number}", size="md")
-            for number in range(OFFERS)
-        ]
+        offers = offer_buttons("offer")
     candidates = gr.HTML("", elem_id="candidates", apply_default_css=False)
     rest = gr.HTML("", elem_id="plan-rest", apply_default_css=False)
     with gr.Accordion(words.EXPERT, open=False, elem_id="expert"):
@@ -80,6 +76,14 @@ def draw(desk: Desk) -> View:
     return View(contract, offers_title, offers, candidates, rest, only, alert, back, start)
 
 
+def offer_buttons(name: str) -> list[Any]:
+    """As many buttons as there are offers at most, hidden until one is made."""
+    return [
+        gr.Button("", visible=False, elem_id=f"{name}-{number}", size="md")
+        for number in range(OFFERS)
+    ]
+
+
 def read(view: View, values: Values, before: Needs) -> Needs:
     """The needs; an expert may want one technique only."""
     return replace(before, only=values[view.only] or None)
@@ -94,8 +98,8 @@ def show(view: View, desk: Desk, session: Session) -> Updates:
     choices += [(one.title, one.steps[-1].strategy) for one in plan.candidates]
     return {
         view.contract: _contract(plan),
-        view.offers_title: f"<p class='offer'>{words.OFFERS}</p>" if plan.counter_offers else "",
-        **_offers(view, plan.counter_offers),
+        view.offers_title: offers_title(words.OFFERS, plan.counter_offers),
+        **offered(view.offers, plan.counter_offers),
         view.candidates: candidates(plan),
         view.rest: rest(plan, desk.engine.command_for(plan)),
         view.only: gr.Radio(choices=choices, value=""),
@@ -103,9 +107,15 @@ def show(view: View, desk: Desk, session: Session) -> Updates:
     }
 
 
-def _offers(view: View, offers: tuple[CounterOffer, ...]) -> Updates:
+def offers_title(said: str, offers: tuple[CounterOffer, ...]) -> str:
+    """What stands above the buttons, if there are any."""
+    return f"<p class='offer'>{said}</p>" if offers else ""
+
+
+def offered(buttons: list[Any], offers: tuple[CounterOffer, ...]) -> Updates:
+    """A button for each offer."""
     shown: dict[Any, Any] = {}
-    for number, button in enumerate(view.offers):
+    for number, button in enumerate(buttons):
         there = number < len(offers)
         said = words.ACCEPT + offers[number].sentence if there else ""
         shown[button] = gr.Button(value=said, visible=there)
@@ -240,17 +250,6 @@ def _cost(plan: Plan) -> str:
     )
 
 
-def accepted(needs: Needs, offer: CounterOffer) -> Needs:
-    """The needs with one clause relaxed as offered."""
-    if offer.clause == "quality":
-        return replace(needs, tolerance=dataclasses.replace(needs.tolerance, points=offer.relax_to))
-    budgets = tuple(
-        replace(one, at_most=offer.relax_to) if one.quantity == offer.clause else one
-        for one in needs.budgets
-    )
-    return replace(needs, budgets=budgets)
-
-
 def wire(page: Page, desk: Desk) -> None:
     """An offer changes the needs and the plan; Run starts the job."""
     view = page.plan
@@ -261,7 +260,7 @@ def wire(page: Page, desk: Desk) -> None:
             plan = desk.engine.advise(session.profile, session.needs)
             if number >= len(plan.counter_offers):
                 return {}
-            needs = accepted(session.needs, plan.counter_offers[number])
+            needs = desk.engine.relaxed(session.needs, plan.counter_offers[number])
             session = replace(session, needs=needs)
             shown = show(view, desk, session)
             return {page.session: session, **shown, **step_device.show(page.device, desk, session)}

@@ -6,6 +6,7 @@ Does not cover: the HTML of the parts (result_parts.py), the bundle itself (wiza
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from dataclasses import replace
@@ -17,7 +18,15 @@ import gradio as gr
 
 from wizard.errors import BadNeeds, JobNotFound
 from wizard.nouns import Outcome
-from wizard.ui import result_layers, result_parts, step_run, words
+from wizard.ui import (
+    result_layers,
+    result_parts,
+    step_device,
+    step_plan,
+    step_quality,
+    step_run,
+    words,
+)
 from wizard.ui.desk import Desk, Updates, Values
 from wizard.ui.session import Session
 
@@ -31,6 +40,8 @@ class View(NamedTuple):
     """The widgets of this step."""
 
     verdict: Any
+    offers_title: Any
+    offers: list[Any]
     proof: Any
     payers: Any
     changed: Any
@@ -52,6 +63,9 @@ class View(NamedTuple):
 def draw(desk: Desk) -> View:
     """Verdict, proof, playground, downloads, how it was measured."""
     verdict = gr.HTML("", elem_id="verdict", apply_default_css=False)
+    offers_title = gr.HTML("", elem_id="measured-offers", apply_default_css=False)
+    with gr.Row(elem_classes="offers"):
+        offers = step_plan.offer_buttons("measured-offer")
     proof = gr.HTML("", elem_id="proof", apply_default_css=False)
     payers = gr.HTML("", elem_id="payers", apply_default_css=False)
     with gr.Column(visible=False, elem_id="changed") as changed:
@@ -81,7 +95,7 @@ def draw(desk: Desk) -> View:
         again = gr.Button(words.ANOTHER, elem_id="again")
     paying = (payers, changed, flips_head, flips, tried)
     taking = (alert, bundle, report, recipe, how, again)
-    return View(verdict, proof, *paying, trying, text, compare, both, *taking)
+    return View(verdict, offers_title, offers, proof, *paying, trying, text, compare, both, *taking)
 
 
 def _flips_table() -> Any:
@@ -108,7 +122,16 @@ def _section(title: str, hint: str) -> str:
 def shown(page: Page) -> list[Any]:
     """What `show` changes."""
     view = page.result
-    parts = [view.verdict, view.proof, view.payers, view.changed, view.flips_head, view.flips]
+    parts = [
+        view.verdict,
+        view.offers_title,
+        *view.offers,
+        view.proof,
+        view.payers,
+        view.changed,
+        view.flips_head,
+        view.flips,
+    ]
     parts += [view.tried, view.trying, view.both]
     return [*parts, view.bundle, view.report, view.recipe, view.how, page.session, page.token]
 
@@ -121,11 +144,13 @@ def show(page: Page, desk: Desk, session: Session) -> Updates:
         raise JobNotFound(job=job)
     plan = outcome.plan
     session = replace(session, profile=plan.profile, needs=plan.needs, answered=4, finished=True)
-    bundle, report, recipe = _taken(desk, job)
+    bundle, report, recipe = _taken(desk, job, plan.sentence)
     return {
         page.session: session,
         page.token: step_run.token_of(session),
         view.verdict: result_parts.verdict(outcome) + result_parts.tiles(outcome),
+        view.offers_title: step_plan.offers_title(words.MEASURED_OFFERS, outcome.counter_offers),
+        **step_plan.offered(view.offers, outcome.counter_offers),
         view.proof: result_parts.figures(outcome),
         **_paying(view, outcome),
         view.tried: result_layers.damage(outcome) + result_parts.tried(outcome),
@@ -154,13 +179,13 @@ def _shelf() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="compression-wizard-")
 
 
-def _taken(desk: Desk, job: str) -> tuple[str, str, str]:
-    """The bundle's zip, its report and its recipe where Gradio may read them."""
-    place = Path(_shelf().name) / job
+def _taken(desk: Desk, job: str, contract: str) -> tuple[str, str, str]:
+    """The bundle's zip, its report and its recipe where Gradio may read them; each contract's."""
+    place = Path(_shelf().name) / job / hashlib.sha256(contract.encode()).hexdigest()[:12]
     files = tuple(place / name for name in ("bundle.zip", "report.html", "recipe.json"))
     if not all(file.is_file() for file in files):
         packed = desk.engine.pack(job)
-        place.mkdir(exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
         sources = (packed.zip, packed.folder / "report.html", packed.folder / "recipe.json")
         for source, file in zip(sources, files, strict=True):
             shutil.copyfile(source or packed.folder, file)
@@ -180,6 +205,29 @@ def wire(page: Page, desk: Desk) -> None:
             raise BadNeeds(name=words.TRY_LABEL, value="empty", because=words.TRY_EMPTY)
         return {view.both: result_parts.both(desk.engine.try_both(values[page.session].job, text))}
 
+    def accept(number: int) -> Any:
+        def take(values: Values) -> Updates:
+            session = values[page.session]
+            outcome = desk.engine.compare(session.job)
+            if outcome is None or number >= len(outcome.counter_offers):
+                return {}
+            needs = desk.engine.relaxed(outcome.plan.needs, outcome.counter_offers[number])
+            outcome = desk.engine.accept(session.job, needs)
+            session = replace(session, needs=replace(outcome.plan.needs, only=None))
+            earlier = {
+                **step_device.show(page.device, desk, session),
+                **step_quality.restored(page.quality, desk, session),
+                **step_plan.show(page.plan, desk, session),
+            }
+            return {**earlier, **show(page, desk, session)}
+
+        return take
+
+    answers = [*page.device.answers(), *page.plan.shown()]
+    answers += [page.quality.tolerance, page.quality.points, page.quality.meaning]
+    for number, button in enumerate(view.offers):
+        outputs = list(dict.fromkeys([*answers, *shown(page)]))
+        desk.on(button.click, accept(number), [page.session], outputs, view.alert)
     event = desk.on(
         page.run.see.click, see, [page.session], [*shown(page), page.steps], page.run.alert
     )

@@ -139,6 +139,8 @@ COMMAND = "The same in a terminal"
 JOB_COST = "What the run costs here"
 OFFERS = "This looks out of reach. Easier would be:"
 ACCEPT = "Accept: "
+MEASURED_OFFERS = "What would do, as measured; accepting measures nothing anew:"
+FIRST_ASKED = "You first asked:"
 EXPERT = "For experts: try one technique only"
 ALL_OF_THEM = "All of them, best first"
 
