@@ -4,8 +4,12 @@
   const KEY = "compression-wizard";
   const read = () => { try { return JSON.parse(localStorage.getItem(KEY) || "{}"); } catch { return {}; } };
   const write = (value) => { try { localStorage.setItem(KEY, JSON.stringify(value)); } catch { /* denied in some iframes */ } };
+  // The answer to the page's first question must not overtake a click made before it came.
+  let settle;
+  const settled = new Promise((done) => { settle = done; setTimeout(done, 5000); });
 
   window.compressionWizard = {
+    settled: async (...values) => { await settled; return values; },
     // What the page remembers: the run in the address, else the run of last time; the visitor's token.
     recall: () => {
       const linked = (location.hash.match(/run=([0-9a-z]+)/) || [])[1] || "";
@@ -13,6 +17,7 @@
       return JSON.stringify({ linked, kept: kept.run || "", owner: kept.owner || "" });
     },
     remember: (token) => {
+      settle();
       if (!token) return;
       const { run, owner, seen } = JSON.parse(token);
       write({ owner, run: seen ? "" : run });

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from wizard.errors import JobNotFound, PortTaken, WizardError
 from wizard.nouns import Device
 from wizard.ui import (
     api,
+    files,
     pieces,
     step_device,
     step_model,
@@ -244,6 +246,7 @@ def launch_options(engine: Engine) -> dict[str, Any]:
     groups = dict.fromkeys(one.group for one in engine.devices().values())
     return {
         **theme.looks(groups),
+        "app_kwargs": {"middleware": [Middleware(files.KeptFiles)]},
         "ssr_mode": False,
         "footer_links": [],
         "run_history": False,

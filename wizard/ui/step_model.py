@@ -189,8 +189,9 @@ def wire(page: Page, desk: Desk) -> None:
 
     inputs = [page.session, view.choice, view.own]
     shown = [page.session, view.card, view.choice, view.own]
-    desk.on(view.choice.input, chose, inputs, shown, view.alert)
-    desk.on(view.look.click, look, inputs, shown, view.alert)
-    desk.on(view.own.submit, look, inputs, shown, view.alert)
+    first = {"js": "(...values) => compressionWizard.settled(...values)"}
+    desk.on(view.choice.input, chose, inputs, shown, view.alert, **first)
+    desk.on(view.look.click, look, inputs, shown, view.alert, **first)
+    desk.on(view.own.submit, look, inputs, shown, view.alert, **first)
     outputs = [*shown, page.steps, *page.device.answers()]
-    desk.on(view.next.click, forward, inputs, outputs, view.alert)
+    desk.on(view.next.click, forward, inputs, outputs, view.alert, **first)
