@@ -87,15 +87,20 @@ def draw(desk: Desk) -> View:
     alert = gr.HTML("", elem_id="alert-result", apply_default_css=False)
     gr.HTML(_section(words.TAKE, words.TAKE_HINT), apply_default_css=False)
     with gr.Row(elem_classes="downloads"):
-        bundle = gr.DownloadButton(words.BUNDLE, variant="primary", elem_id="get-bundle")
-        report = gr.DownloadButton(words.REPORT, elem_id="get-report")
-        recipe = gr.DownloadButton(words.RECIPE, elem_id="get-recipe")
+        bundle = _download(words.BUNDLE, "get-bundle", variant="primary")
+        report = _download(words.REPORT, "get-report")
+        recipe = _download(words.RECIPE, "get-recipe")
     how = gr.HTML("", elem_id="how", apply_default_css=False)
     with gr.Row(elem_classes="nav"):
         again = gr.Button(words.ANOTHER, elem_id="again")
     paying = (payers, changed, flips_head, flips, tried)
     taking = (alert, bundle, report, recipe, how, again)
     return View(verdict, offers_title, offers, proof, *paying, trying, text, compare, both, *taking)
+
+
+def _download(word: str, name: str, **options: str) -> Any:
+    """A button that appears with its file; until then its script is not fetched either."""
+    return gr.DownloadButton(word, elem_id=name, visible=False, **options)
 
 
 def _flips_table() -> Any:
@@ -110,6 +115,7 @@ def _flips_table() -> Any:
         show_search="filter",
         wrap=True,
         max_height=420,
+        visible=False,  # until there are rows; its script is the biggest of the page
         column_widths=["140px", "388px", "160px", "160px", "160px", "100px", "100px"],
         elem_id="flips",
     )
@@ -156,9 +162,9 @@ def show(page: Page, desk: Desk, session: Session) -> Updates:
         view.tried: result_layers.damage(outcome) + result_parts.tried(outcome),
         view.trying: gr.Column(visible=outcome.plan.profile.image_size is None),
         view.both: "",
-        view.bundle: bundle,
-        view.report: report,
-        view.recipe: recipe,
+        view.bundle: gr.DownloadButton(value=bundle, visible=True),
+        view.report: gr.DownloadButton(value=report, visible=True),
+        view.recipe: gr.DownloadButton(value=recipe, visible=True),
         view.how: result_parts.measured_how(outcome),
     }
 
@@ -169,7 +175,7 @@ def _paying(view: View, outcome: Outcome) -> Updates:
         view.payers: result_parts.who_pays(outcome),
         view.changed: gr.Column(visible=bool(rows)),
         view.flips_head: result_parts.flips_words(outcome),
-        view.flips: rows,
+        view.flips: gr.Dataframe(value=rows, visible=bool(rows)),
     }
 
 
