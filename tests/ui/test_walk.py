@@ -137,8 +137,9 @@ def test_a_measured_offer_is_accepted_without_measuring_again(visit, picture):
     expect(page.locator("#rail")).not_to_contain_text("0.3 ms")
 
 
-def test_a_reload_before_anything_is_measured_keeps_every_answer(visit):
-    """Back from the run: the limits and the tolerance are those that were typed."""
+def test_a_reload_before_anything_is_measured_keeps_every_answer(visit, engine, monkeypatch):
+    """Running or cancelled: back from the run, limits and plan are those that were typed."""
+    monkeypatch.setattr(engine, "seconds", 60)
     page = visit()
     steps.device(page)
     page.locator("#latency input").fill("7")
@@ -151,6 +152,13 @@ def test_a_reload_before_anything_is_measured_keeps_every_answer(visit):
 
     expect(page.locator("#progress .bar")).to_be_visible()
     expect(page.locator("#rail")).to_contain_text("7 ms")
+    page.locator("#cancel").click()
+    expect(page.locator("#back-run")).to_be_visible()
+    page.reload()
+    page.locator("#back-run").click()
+    expect(page.locator("#contract")).to_contain_text("7 ms")
+    page.locator("#back-plan").click()
+    page.locator("#back-quality").click()
     expect(page.locator("#latency input")).to_have_value("7")
 
 
