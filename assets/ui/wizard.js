@@ -7,13 +7,27 @@
   // The answer to the page's first question must not overtake a click made before it came.
   let settle;
   const settled = new Promise((done) => { settle = done; setTimeout(done, 5000); });
+  // Later steps come in when the first one stands; an answer that concerns them waits for that.
+  let complete;
+  const whole = new Promise((done) => { complete = done; setTimeout(done, 5000); });
 
   window.compressionWizard = {
-    settled: async (...values) => { await settled; return values; },
+    settled: async (...values) => { await settled; await whole; return values; },
+    letIn: (count) => new Promise((done) => {
+      const look = () => {
+        if (!document.getElementById("next-model")) { setTimeout(look, 30); return; }
+        requestAnimationFrame(() => setTimeout(() => {
+          done(Array(count).fill({ __type__: "update", visible: true }));
+          setTimeout(complete, 60);
+        }, 30));
+      };
+      look();
+    }),
     // What the page remembers: the run in the address, else the run of last time; the visitor's token.
-    recall: () => {
+    recall: async () => {
       const linked = (location.hash.match(/run=([0-9a-z]+)/) || [])[1] || "";
       const kept = read();
+      if (linked || kept.run) await whole;
       return JSON.stringify({ linked, kept: kept.run || "", owner: kept.owner || "" });
     },
     remember: (token) => {
