@@ -7,6 +7,7 @@
   // The answer to the page's first question must not overtake a click made before it came.
   let settle;
   const settled = new Promise((done) => { settle = done; setTimeout(done, 5000); });
+  const calm = window.requestIdleCallback || ((then) => setTimeout(then, 100));
   // Later steps come in when the first one stands; an answer that concerns them waits for that.
   let complete;
   const whole = new Promise((done) => { complete = done; setTimeout(done, 5000); });
@@ -15,11 +16,12 @@
     settled: async (...values) => { await settled; await whole; return values; },
     letIn: (count) => new Promise((done) => {
       const look = () => {
-        if (!document.getElementById("next-model")) { setTimeout(look, 30); return; }
-        requestAnimationFrame(() => setTimeout(() => {
+        const next = document.getElementById("next-model");
+        if (!next || !next.offsetParent) { setTimeout(look, 30); return; }
+        calm(() => {
           done(Array(count).fill({ __type__: "update", visible: true }));
           setTimeout(complete, 60);
-        }, 30));
+        }, { timeout: 1000 });
       };
       look();
     }),
