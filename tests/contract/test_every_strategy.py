@@ -21,7 +21,7 @@ ROUNDING = [name for name in ON_ONNX if contract.discover()[name].stage == 2]
 MODELS = ("text", "image")
 MANY_WORDS = 4  # a reason is a clause
 # How alike the answers of a random tiny model stay, as a cosine; 4 bits cost the most.
-ALIKE = {"int4_weights": 0.90}
+ALIKE = {"int4_weights": 0.90, "low_bit_weights": 0.90, "palettization": 0.90}
 
 
 def step(name, **settings):
@@ -50,7 +50,7 @@ def test_the_catalogue_is_the_folder():
     """A technique exists because its file does."""
     assert {
         "to_onnx", "lossless", "int8_dynamic", "int8_static", "int8_weights", "int4_weights",
-        "float16",
+        "low_bit_weights", "palettization", "float16",
     } <= set(NAMES)  # fmt: skip
 
 

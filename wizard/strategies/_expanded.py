@@ -42,7 +42,7 @@ class Weight:
     @property
     def grouped(self) -> bool:
         """A convolution whose filters see a part of the channels only."""
-        return self.node.op_type == "Conv" and _graph.attribute(self.node, "group", 1) > 1
+        return bool(self.node.op_type == "Conv" and _graph.attribute(self.node, "group", 1) > 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +85,7 @@ def weights(model: onnx.ModelProto) -> list[Weight]:
 
 
 def _is_weight(tensor: onnx.TensorProto, node: onnx.NodeProto, tables: set[str]) -> bool:
-    size = 1
-    for one in tensor.dims:
-        size *= one
-    if tensor.data_type != FLOAT or bool(size < FEWEST):
+    if tensor.data_type != FLOAT or math.prod(tensor.dims) < FEWEST:
         return False
     if node.op_type == "Gather":
         return tensor.name in tables

@@ -1,0 +1,157 @@
+"""2- or 4-bit weights that keep their answers: loud columns apart, scales fitted, small overhead.
+
+Covers: matrix multiplications (2, 4 bits), embeddings (2, 4, 8 bits), tied tables kept tied, the
+last layer in 8 bits. No sample data.
+Does not cover: 3 bits (ONNX Runtime has no such kernel; codebooks do that), convolutions (neither;
+they are refused where they dominate), activations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from wizard import nouns
+from wizard.errors import NotSupported
+from wizard.nouns import Artifact, Kind
+from wizard.strategies import _graph, _lowbit
+from wizard.strategies._contract import Strategy, Workbench
+
+if TYPE_CHECKING:
+    import onnx
+
+TITLE = "Fitted low-bit weights"
+LAST_BITS, LAST_BLOCK = 8, 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(nouns.Settings):
+    """`block`: numbers that share a scale. `even`: multiply loud columns out of the weights.
+
+    `method`: how the ends of a block are found. `embeddings`: their bits, 32 leaves them alone.
+    `spare_last`: the last layer in 8 bits.
+    """
+
+    bits: Literal[2, 4] = 4
+    block: Literal[16, 32, 64, 128] = 64
+    method: Literal["nearest", "clipping", "half-quadratic"] = "clipping"
+    even: bool = True
+    embeddings: Literal[2, 4, 8, 32] = 4
+    spare_last: bool = True
+
+
+def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
+    """Refuses a model without stored matrices, and one that is mostly convolutions."""
+    del settings, bench
+    found = _graph.footprint(artifact.path)
+    if found.conv > found.matmul + found.embedding:
+        because = "its weights are mostly convolutions, which the low-bit kernels do not take"
+        raise NotSupported(strategy=TITLE, because=because)
+    if found.matmul == 0:
+        because = "no matrix multiplication with stored weights: there is nothing to quantize"
+        raise NotSupported(strategy=TITLE, because=because)
+
+
+def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
+    """Matrices by the input they share, then tables."""
+    model = _graph.load(artifact.path)
+    _graph.gemm_to_matmul(model)
+    _graph.fold_transposed_weights(model)
+    rewrite = _lowbit.Rewrite(model)
+    groups = _lowbit.by_input(_matrices(model))
+    last = _last(groups) if settings.spare_last else ""
+    for at, nodes in enumerate(groups):
+        bench.report(0.05 + 0.7 * at / len(groups), f"fitting weights, {at + 1} of {len(groups)}")
+        spared = nodes[0].output[0] == last
+        rewrite.matrices(nodes, _form(settings, LAST_BITS if spared else settings.bits))
+    bench.report(0.8, "fitting the word tables")
+    for table, block in _tables(model, settings).items():
+        form = _form(settings, settings.embeddings, block)
+        lookups = [node for node in _graph.embeddings(model) if node.input[0] == table]
+        rewrite.table(lookups, form, _lowbit.tied_tables(model).get(table))
+    rewrite.done()
+    bench.report(0.9, "writing the file")
+    return _graph.save(model, bench.folder / f"{STRATEGY.file_stem}.onnx")
+
+
+def _form(settings: Settings, bits: int, block: int | None = None) -> _lowbit.Form:
+    return _lowbit.Form(
+        bits=bits,
+        block=block or (min(settings.block, LAST_BLOCK) if bits == LAST_BITS else settings.block),
+        method=settings.method,
+        even=settings.even,
+    )
+
+
+def _matrices(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Multiplications by a stored matrix that nothing but multiplications reads."""
+    nodes = _graph.weight_matmuls(model)
+    reads = _graph.users(model)
+    ours = [node.input[1] for node in nodes]
+    return [node for node in nodes if reads[node.input[1]] == ours.count(node.input[1])]
+
+
+def _last(groups: list[list[onnx.NodeProto]]) -> str:
+    """The output of the last group's first node."""
+    return str(groups[-1][0].output[0])
+
+
+def _tables(model: onnx.ModelProto, settings: Settings) -> dict[str, int]:
+    """Tables to store in few bits, and the block that fits their width."""
+    if settings.embeddings == 32:
+        return {}
+    known = _graph.stored(model)
+    names = {node.input[0] for node in _graph.free_tables(model)} | {*_lowbit.tied_tables(model)}
+    found = {}
+    for name in sorted(names):
+        block = _lowbit.block_for(known[name].dims[1], settings.block)
+        if block is not None:
+            found[name] = block
+    return found
+
+
+def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
+    """Low-bit weights are in the file, it is as small as arithmetic says, it opens."""
+    now = _graph.load(after.path)
+    count = sum(
+        node.op_type == "MatMulNBits" and _graph.attribute(node, "bits", 4) == settings.bits
+        for node in now.graph.node
+    )
+    _graph.must_hold(count, f"layer with {settings.bits}-bit weights", TITLE)
+    _graph.must_weigh(after.bytes, _predicted(before, settings), TITLE)
+    _graph.must_load(after.path, TITLE)
+
+
+def _predicted(before: Artifact, settings: Settings) -> float:
+    """Bytes: each weight at its bits with its share of a scale; one float an evened column."""
+    model = _graph.load(before.path)
+    was = _graph.footprint(before.path)
+    known = _graph.stored(model)
+    total = before.bytes - was.matmul * (1 - _form(settings, settings.bits).bits_each / 32)
+    for name, block in _tables(model, settings).items():
+        rows, width = known[name].dims
+        bits = _form(settings, settings.embeddings, block).bits_each
+        total -= rows * width * (32 - bits) / 8
+    if settings.spare_last:
+        _graph.gemm_to_matmul(model)
+        _graph.fold_transposed_weights(model)
+        last = _lowbit.by_input(_matrices(model))[-1]
+        known = _graph.stored(model)
+        total += sum(known[n.input[1]].dims[0] * known[n.input[1]].dims[1] for n in last)
+    return total
+
+
+STRATEGY = Strategy(
+    name="low_bit_weights",
+    title=TITLE,
+    summary="2 or 4 bits that keep their answers, computed in float32: small text and ViT models",
+    stage=2,
+    accepts=Kind.ONNX,
+    gives=Kind.ONNX,
+    settings=Settings,
+    requires=requires,
+    apply=apply,
+    ensures=ensures,
+    file_stem="model_q_fitted",
+)
