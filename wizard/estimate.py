@@ -51,9 +51,14 @@ DROPS: Mapping[str, tuple[float, float]] = {
     "int8_dynamic": (0.0, 1.5),
     "int8_static": (0.0, 2.0),
     "int4_weights": (0.3, 4.0),
+    "low_bit_weights": (0.0, 2.0),
+    "palettization": (0.0, 2.0),
 }
 DROP_UNKNOWN = (0.0, 4.0)
 DYNAMIC_OPERATORS = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
+# Bytes in memory while a file of codes is opened, per byte of the float32 weights: ONNX Runtime
+# keeps every step of expanding them until all are done (intents, 2 to 8 bits: 5.5 to 6.5).
+EXPANDING = (4.0, 5.5, 7.0)
 TOP_SMALL = 1.3  # times faster at most where a technique only saves space
 # Time as a multiple of the original's, by the device's grade, where no arithmetic says more.
 TIMES: Mapping[Grade, tuple[float, float]] = {
@@ -95,9 +100,31 @@ def storage_of(steps: Iterable[Step]) -> Storage:
         elif step.strategy == "int4_weights":
             bits = 4 + 32 / _number(settings.get("block"), 32)
             kept = Storage(embedding=bits if tables < 32 else 32.0, linear=bits)
+        elif step.strategy in FEW_BITS:
+            kept = FEW_BITS[step.strategy](settings)
         elif step.strategy == "float16":
             kept = Storage(embedding=16, linear=16, conv=16, other=16, activations=16)
     return kept
+
+
+def _fitted(settings: Mapping[str, object]) -> Storage:
+    """Scales in half precision and zero points of as many bits as the numbers."""
+    block = _number(settings.get("block"), 64)
+    bits, tables = _number(settings.get("bits"), 4), _number(settings.get("embeddings"), 4)
+    scaled = [one + (16 + one) / block if one < 32 else 32.0 for one in (bits, tables)]
+    return Storage(linear=scaled[0], embedding=scaled[1])
+
+
+def _coded(settings: Mapping[str, object]) -> Storage:
+    """A byte for one to four numbers, and scales of rows and columns in half precision."""
+    asked = _number(settings.get("bits"), 4)
+    bits = (8 / 3 if asked == 3 else asked) + 0.1
+    table = bits if settings.get("embeddings", True) else 32.0
+    # Operators that expand a weight are as many again as those that use it.
+    return Storage(linear=bits, embedding=table, conv=bits, growth=1.6)
+
+
+FEW_BITS = {"low_bit_weights": _fitted, "palettization": _coded}
 
 
 def _number(value: object, default: float) -> float:
@@ -162,7 +189,7 @@ def forecast(
             middle, "ms", (starting + work / high) / spread, (starting + work / low) * spread
         ),
         drop=estimated((drop_low + drop_high) / 2, "points", drop_low, drop_high),
-        memory=_process_memory(megabytes),
+        memory=_expanding(profile) if technique == "palettization" else _process_memory(megabytes),
         seconds=_seconds(profile),
     )
 
@@ -250,7 +277,10 @@ def _technique(audit: Audit) -> str:
     if audit.activation_bits == 8:
         learnt_while_running = DYNAMIC_OPERATORS & set(audit.operators)
         return "int8_dynamic" if learnt_while_running else "int8_static"
-    return {4: "int4_weights", 8: "int8_weights", 16: "float16"}.get(audit.weight_bits, "to_onnx")
+    if audit.weight_bits < 8:
+        few = "int4_weights" if audit.weight_bits == 4 else "low_bit_weights"
+        return few if "MatMulNBits" in audit.operators else "palettization"
+    return {8: "int8_weights", 16: "float16"}.get(audit.weight_bits, "to_onnx")
 
 
 def _process_memory(megabytes: float) -> Quantity:
@@ -258,6 +288,13 @@ def _process_memory(megabytes: float) -> Quantity:
     middle = PROCESS_MB + 1.5 * megabytes
     low = PROCESS_MB - PROCESS_SPREAD_MB + megabytes
     return estimated(middle, "MB", low, PROCESS_MB + PROCESS_SPREAD_MB + 2.3 * megabytes)
+
+
+def _expanding(profile: ModelProfile) -> Quantity:
+    """The same for a file of codes, which is expanded while it is opened."""
+    weights = 4 * profile.parameters.total / 1e6
+    low, middle, high = (PROCESS_MB + times * weights for times in EXPANDING)
+    return estimated(middle, "MB", low - PROCESS_SPREAD_MB, high + PROCESS_SPREAD_MB)
 
 
 def _seconds(profile: ModelProfile) -> Quantity:

@@ -1,8 +1,8 @@
 """What a file says of itself: bits per weight, share of the arithmetic that is low-bit, duplicates.
 
 Covers: integer operators (MatMulInteger, QLinearConv and their kin), QDQ, MatMulNBits,
-GatherBlockQuantized, fp16 and fp32 weights, tables split into rows and scales; the label shown to
-users is made here, from the file, never from a request.
+GatherBlockQuantized, codes into a table of entries, fp16 and fp32 weights, tables split into rows
+and scales; the label shown to users is made here, from the file, never from a request.
 Does not cover: running the model (worker.py does, with optimization off and on).
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard.measure.codebooks import codes_of
 from wizard.measure.leftovers import unread, untied
 from wizard.nouns import Audit
 
@@ -45,7 +46,10 @@ THROUGH = {"DequantizeLinear", "Cast", "Transpose", "Reshape", "Identity", "Mul"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Weight:
-    """A stored weight as one node uses it. `work` is its elements times its positions."""
+    """A stored weight as one node uses it. `work` is its elements times its positions.
+
+    `coded`: its numbers are entries of a table.
+    """
 
     name: str
     operator: str
@@ -53,6 +57,7 @@ class _Weight:
     bits: float
     work: float
     activation_bits: int
+    coded: bool
 
 
 def audit(path: Path) -> Audit:
@@ -77,7 +82,7 @@ def audit(path: Path) -> Audit:
     weight_bits = _main_bits(products or weights)
     activation_bits = _activation_bits(products)
     return Audit(
-        label=_label(weight_bits, activation_bits, low_work, share),
+        label=_label(products or weights, activation_bits, low_work, share),
         bits=_mean_bits(weights),
         weight_bits=weight_bits,
         activation_bits=activation_bits,
@@ -113,7 +118,7 @@ def _weights(model: onnx.ModelProto) -> list[_Weight]:
         weight = _weight_of(node, stored, makers)
         if weight is None:
             continue
-        elements, bits = weight
+        elements, bits, coded = weight
         if elements < SMALL:
             continue
         found.append(
@@ -124,6 +129,7 @@ def _weights(model: onnx.ModelProto) -> list[_Weight]:
                 bits=bits,
                 work=elements * positions.get(node.output[0], 1),
                 activation_bits=_activation(node, makers),
+                coded=coded,
             )
         )
     return found
@@ -131,20 +137,25 @@ def _weights(model: onnx.ModelProto) -> list[_Weight]:
 
 def _weight_of(
     node: onnx.NodeProto, stored: dict[str, Any], makers: dict[str, Any]
-) -> tuple[int, float] | None:
-    """Elements and stored bits of the weight this node multiplies by or looks up in."""
+) -> tuple[int, float, bool] | None:
+    """Elements and stored bits of the weight this node multiplies by or looks up in; if coded."""
     attributes = {one.name: one.i for one in node.attribute}
     if node.op_type == "MatMulNBits":
-        return attributes["K"] * attributes["N"], float(attributes.get("bits", 4))
+        return attributes["K"] * attributes["N"], float(attributes.get("bits", 4)), False
     if node.op_type == "GatherBlockQuantized":
-        return _packed(stored[node.input[0]], attributes.get("bits", 4))
+        return *_packed(stored[node.input[0]], attributes.get("bits", 4)), False
     place = WEIGHT_INPUT.get(node.op_type, 1)
     if node.op_type not in PRODUCTS | {"Gather"} or len(node.input) <= place:
         return None
+    if codes_of(node.output[0], stored, makers) is not None:
+        return None  # part of expanding a weight; whoever multiplies by it is counted
+    codes = codes_of(node.input[place], stored, makers)
+    if codes is not None:
+        return codes.elements, codes.bits, True
     tensor = _behind(node.input[place], stored, makers)
     if tensor is None or (node.op_type == "Gather" and not _is_table(tensor)):
         return None
-    return _elements(tensor), float(BITS_OF_TYPE.get(tensor.data_type, 32))
+    return _elements(tensor), float(BITS_OF_TYPE.get(tensor.data_type, 32)), False
 
 
 def _is_table(tensor: Any) -> bool:
@@ -298,7 +309,7 @@ def _main_bits(weights: list[_Weight]) -> int:
     by_bits: Counter[float] = Counter()
     for weight in weights:
         by_bits[weight.bits] += weight.elements
-    return int(by_bits.most_common(1)[0][0]) if by_bits else 32
+    return round(by_bits.most_common(1)[0][0]) if by_bits else 32
 
 
 def _activation_bits(weights: list[_Weight]) -> int:
@@ -307,7 +318,8 @@ def _activation_bits(weights: list[_Weight]) -> int:
     return 8 if eight > 0.5 * work else 32
 
 
-def _label(weight_bits: int, activation_bits: int, low_work: float, share: float) -> str:
+def _label(weights: list[_Weight], activation_bits: int, low_work: float, share: float) -> str:
+    weight_bits = _main_bits(weights)
     if weight_bits >= 32 and share >= SHARE_WORTH_TELLING:
         return f"32-bit weights, {share:.0%} of them in fewer bits"
     if weight_bits >= 32:
@@ -315,4 +327,6 @@ def _label(weight_bits: int, activation_bits: int, low_work: float, share: float
     if weight_bits >= 16:
         return "16-bit weights"
     acts = "8-bit activations" if activation_bits == 8 else "full activations"
-    return f"{weight_bits}-bit weights, {acts}, {low_work:.0%} of the arithmetic"
+    main = [one for one in weights if round(one.bits) == weight_bits]
+    kind = "codebook weights" if all(one.coded for one in main) else "weights"
+    return f"{main[0].bits:.2g}-bit {kind}, {acts}, {low_work:.0%} of the arithmetic"

@@ -101,6 +101,25 @@ def free_tables(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     return [node for node in lookups if reads[node.input[0]] == by_table[node.input[0]]]
 
 
+def heads(model: onnx.ModelProto) -> set[str]:
+    """Outputs of the last layers: those that only a stored bias or a reshaping follows."""
+    known = stored(model)
+    makers = {out: node for node in model.graph.node for out in node.output}
+    found, front = set(), [output.name for output in model.graph.output]
+    while front:
+        node = makers.get(front.pop())
+        if node is None:
+            continue
+        if node.op_type in {"MatMul", "Gemm", "Conv"}:
+            found.add(str(node.output[0]))
+        elif node.op_type == "Add":
+            free = [name for name in node.input if name not in known]
+            front += free if len(free) == 1 else []
+        elif node.op_type in {"Reshape", "Flatten", "Squeeze", "Identity", "Softmax", "Sigmoid"}:
+            front.append(node.input[0])
+    return found
+
+
 def weight_convs(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     """Conv nodes whose weight is stored in float32."""
     known = stored(model)

@@ -60,10 +60,10 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     _graph.fold_transposed_weights(model)
     rewrite = _lowbit.Rewrite(model)
     groups = _lowbit.by_input(_matrices(model))
-    last = _last(groups) if settings.spare_last else ""
+    heads = _graph.heads(model) if settings.spare_last else set()
     for at, nodes in enumerate(groups):
         bench.report(0.05 + 0.7 * at / len(groups), f"fitting weights, {at + 1} of {len(groups)}")
-        spared = nodes[0].output[0] == last
+        spared = nodes[0].output[0] in heads
         rewrite.matrices(nodes, _form(settings, LAST_BITS if spared else settings.bits))
     bench.report(0.8, "fitting the word tables")
     for table, block in _tables(model, settings).items():
@@ -90,11 +90,6 @@ def _matrices(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     reads = _graph.users(model)
     ours = [node.input[1] for node in nodes]
     return [node for node in nodes if reads[node.input[1]] == ours.count(node.input[1])]
-
-
-def _last(groups: list[list[onnx.NodeProto]]) -> str:
-    """The output of the last group's first node."""
-    return str(groups[-1][0].output[0])
 
 
 def _tables(model: onnx.ModelProto, settings: Settings) -> dict[str, int]:
@@ -136,9 +131,9 @@ def _predicted(before: Artifact, settings: Settings) -> float:
     if settings.spare_last:
         _graph.gemm_to_matmul(model)
         _graph.fold_transposed_weights(model)
-        last = _lowbit.by_input(_matrices(model))[-1]
-        known = _graph.stored(model)
-        total += sum(known[n.input[1]].dims[0] * known[n.input[1]].dims[1] for n in last)
+        known, heads = _graph.stored(model), _graph.heads(model)
+        last = [n.input[1] for n in _matrices(model) if n.output[0] in heads]
+        total += sum(known[name].dims[0] * known[name].dims[1] for name in last)
     return total
 
 

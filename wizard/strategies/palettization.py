@@ -36,7 +36,7 @@ class Settings(nouns.Settings):
     """`bits` per weight (3 is 2.7 in truth). `books`: one table of entries, or one a layer.
 
     `informed`: choose codes by what the layers see on up to `samples` sample rows.
-    `spare_ends`: first and last layer in 8 bits.
+    `spare_ends`: what reads the input or gives the answer is kept in 8 bits.
     """
 
     bits: Literal[2, 3, 4, 8] = 4
@@ -82,10 +82,12 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
 def _chosen(model: onnx.ModelProto, settings: Settings) -> list[tuple[Weight, int]]:
     """The weights to code, and how many numbers a byte stands for in each."""
     found = [one for one in _expanded.weights(model) if settings.embeddings or not one.table]
-    layers = [one.name for one in found if not one.table]
-    given = {value.name for value in model.graph.input}
-    ends = {one.name for one in found if not one.table and one.node.input[0] in given}
-    ends |= {layers[-1]} if layers else set()
+    given, heads = {value.name for value in model.graph.input}, _graph.heads(model)
+    ends = {
+        one.name
+        for one in found
+        if not one.table and (one.node.input[0] in given or one.node.output[0] in heads)
+    }
     whole = ends if settings.spare_ends else set()
     return [
         (one, 1 if one.grouped or one.name in whole else TOGETHER[settings.bits]) for one in found
