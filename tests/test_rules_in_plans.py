@@ -134,7 +134,7 @@ def test_four_bits_come_only_when_size_asks_for_them():
 
     assert "int4_weights" not in recipes(usual)
     assert "no-4-bits-for-small-models" in {one.rule_id for one in usual.refusals}
-    assert recipes(tight)[0] == "int4_weights"
+    assert recipes(tight)[0] == "low_bit_weights"
 
 
 def test_a_model_that_fits_is_told_so():

@@ -39,7 +39,7 @@ def reference_facts():
         *("family", "shape", "task", "embedding_share", "linear_share", "conv_share"),
         *("depthwise_share", "parameters_m"),
     ]
-    needs = itertools.product((0.1, 10.0), (0.2, 10.0), (0.5, 1.0), (4, 40, 300))
+    needs = itertools.product((0.1, 10.0), (0.1, 0.2, 10.0), (0.5, 1.0), (4, 40, 300))
     wishes = [
         {
             "latency_ratio_needed": latency,
