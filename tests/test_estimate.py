@@ -26,13 +26,35 @@ def test_every_forecast_is_a_range_and_says_so():
 @pytest.mark.parametrize(
     ("technique", "low", "high"),
     [("int8_dynamic", 0.24, 0.29), ("int8_weights", 0.26, 0.30), ("float16", 0.48, 0.53),
-     ("int4_weights", 0.13, 0.20), ("lossless", 0.99, 1.01)],
+     ("int4_weights", 0.13, 0.20), ("lossless", 0.99, 1.01), ("low_bit_weights", 0.13, 0.15),
+     ("palettization", 0.12, 0.14)],
 )  # fmt: skip
 def test_sizes_follow_the_bits(technique, low, high):
     """The ratios measured on the intents sample lie inside."""
     ratio = cast(technique).size.value / cast().size.value
 
     assert low <= ratio <= high
+
+
+@pytest.mark.parametrize(
+    ("technique", "settings", "low", "high"),
+    [("low_bit_weights", {"bits": 2}, 0.09, 0.105), ("palettization", {"bits": 3}, 0.085, 0.095),
+     ("palettization", {"bits": 2}, 0.065, 0.075), ("palettization", {"bits": 8}, 0.25, 0.27)],
+)  # fmt: skip
+def test_sizes_follow_the_settings(technique, settings, low, high):
+    """Measured on the intents sample: 0.097, 0.091, 0.070, 0.256."""
+    step = Step(strategy=technique, settings=settings)
+    ratio = estimate.forecast(a_profile(), a_device(), (TO_ONNX, step), {}).size.value
+
+    assert low <= ratio / cast().size.value <= high
+
+
+def test_codes_take_memory_while_the_file_is_opened():
+    """The file is a fifth of the other's, its opening takes three times as much."""
+    coded, whole = cast("palettization"), cast()
+
+    assert coded.size.value < 0.2 * whole.size.value
+    assert coded.memory.value > 1.5 * whole.memory.value
 
 
 def test_a_faster_device_is_faster():

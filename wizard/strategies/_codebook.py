@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ENTRIES = 256  # a byte
 ROUNDS = 16
 LEARNT_FROM = 32_768  # vectors; more change the entries in the third digit
+BINS = 4096
 VECTORS_PER_ENTRY = 4  # small weights get smaller books
 DAMPING = 0.01  # of the mean power of the inputs, so that the moments can be inverted
 AT_A_TIME = 1 << 15
@@ -34,14 +35,16 @@ def learnt(vectors: Array, importance: Array | None, seed: int) -> Array:
     random = np.random.default_rng(seed)
     at = random.permutation(len(vectors))[:LEARNT_FROM]
     seen = vectors[at].astype(np.float32)
-    weight = np.ones_like(seen) if importance is None else importance[at].astype(np.float32)
+    weight = None if importance is None else importance[at].astype(np.float32)
+    mattering = np.ones_like(seen) if weight is None else weight
     count = max(1, min(ENTRIES, len(seen) // VECTORS_PER_ENTRY))
-    book = seen[random.permutation(len(seen))[:count]].copy()
+    book = _start(seen, count, random)
     for _ in range(ROUNDS):
         codes = _nearest_by(seen, weight, book)
         for number in range(seen.shape[1]):
-            total = np.bincount(codes, weight[:, number], minlength=count)
-            mass = np.bincount(codes, (weight * seen)[:, number], minlength=count)
+            each = mattering[:, number]
+            total = np.bincount(codes, each, minlength=count)
+            mass = np.bincount(codes, each * seen[:, number], minlength=count)
             book[:, number] = np.where(total > 0, mass / np.maximum(total, 1e-12), book[:, number])
         empty = np.flatnonzero(np.bincount(codes, minlength=count) == 0)
         book[empty] = seen[random.integers(0, len(seen), len(empty))]
@@ -50,8 +53,23 @@ def learnt(vectors: Array, importance: Array | None, seed: int) -> Array:
     return np.asarray(book[order].astype(np.float16).astype(np.float32))
 
 
-def _nearest_by(seen: Array, weight: Array, book: Array) -> Array:
-    if seen.shape[1] == 1:
+def _start(seen: Array, count: int, random: np.random.Generator) -> Array:
+    """Vectors drawn; single numbers spread by the cube root of their density (Panter, Dite 1951).
+
+    From drawn numbers, k-means on a line needs hundreds of rounds to spread them so.
+    """
+    import numpy as np
+
+    if seen.shape[1] > 1:
+        return seen[random.permutation(len(seen))[:count]].copy()
+    height, edge = np.histogram(seen[:, 0], bins=BINS)
+    reached = np.concatenate([[0.0], np.cumsum(np.cbrt(height))])
+    wanted = (np.arange(count) + 0.5) / count * reached[-1]
+    return np.asarray(np.interp(wanted, reached, edge), np.float32)[:, None]
+
+
+def _nearest_by(seen: Array, weight: Array | None, book: Array) -> Array:
+    if weight is None or seen.shape[1] == 1:
         return nearest(seen, book)
     import numpy as np
 

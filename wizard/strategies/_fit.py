@@ -1,10 +1,9 @@
 """Few evenly spaced numbers for many: scale and zero point of each block of a weight.
 
-Covers: rounding between the ends of a block; a search for ends further in, by squared error; the
-half-quadratic method (errors count by their 0.7th power, so that a few far values are given up).
-Zero points are whole numbers: ONNX Runtime multiplies three times slower with others.
+Covers: rounding between the ends of a block; a search for ends further in, with scales of least
+squares. Zero points are whole numbers: ONNX Runtime multiplies three times slower with others, and
+half-quadratic optimization (Badri and Shaji 2023), which moves them, gains nothing without that.
 Does not cover: uneven columns (_even.py), codebooks (_codebook.py), sample rows. Pure arithmetic.
-Source: Badri and Shaji 2023, Half-Quadratic Quantization (mobiusml.github.io/hqq_blog).
 """
 
 from __future__ import annotations
@@ -18,12 +17,11 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-Method = Literal["nearest", "clipping", "half-quadratic"]
+Method = Literal["nearest", "clipping"]
 
 # How far in the ends of a block are tried.
 SHRINK = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5)
 REFINEMENTS = 2  # least squares of the scale for the codes found, then codes again
-POWER, STRENGTH, GROWTH, STEPS = 0.7, 10.0, 1.01, 20
 AT_A_TIME = 1 << 16  # blocks: bounds the memory of the search
 
 
@@ -72,11 +70,10 @@ def _best(blocks: Array, bits: int, method: Method) -> tuple[Array, Array, Array
     codes = np.zeros(blocks.shape, np.uint8)
     scales, zeros = np.ones(len(blocks), np.float32), np.zeros(len(blocks), np.uint8)
     least = np.full(len(blocks), np.inf)
-    power = POWER if method == "half-quadratic" else 2.0
     for scale, zero in _candidates(blocks, top, method):
         halved = _as_stored(scale)
         tried = np.clip(np.rint(blocks / halved) + zero, 0, top)
-        error = (np.abs((tried - zero) * halved - blocks) ** power).sum(axis=1)
+        error = np.square((tried - zero) * halved - blocks).sum(axis=1)
         better = error < least
         least = np.where(better, error, least)
         codes[better] = tried[better]
@@ -113,10 +110,6 @@ def _candidates(blocks: Array, top: int, method: Method) -> Iterator[tuple[Array
         yield scale, zero
         if method == "clipping":
             yield from _refined(blocks, scale, zero, top)
-    if method == "half-quadratic":
-        scale, zero = _half_quadratic(blocks, low, width, top)
-        yield scale, zero
-        yield from _refined(blocks, scale, zero, top)
 
 
 def _refined(blocks: Array, scale: Array, zero: Array, top: int) -> Iterator[tuple[Array, Array]]:
@@ -129,23 +122,3 @@ def _refined(blocks: Array, scale: Array, zero: Array, top: int) -> Iterator[tup
         found = (blocks * whole).sum(axis=1, keepdims=True) / np.maximum(power, 1e-12)
         scale = np.where(found > 0, found, scale).astype(np.float32)
         yield scale, zero
-
-
-def _half_quadratic(blocks: Array, low: Array, width: Array, top: int) -> tuple[Array, Array]:
-    """Scale from the ends, zero point where the shrunken errors are least, then rounded.
-
-    min over z and e of |e|^p + b/2 |W - Wq(z) - e|^2, in turns: e by generalized soft
-    thresholding, z as a mean.
-    """
-    import numpy as np
-
-    scale = (width / top).astype(np.float32)
-    zero, strength = -low / scale, STRENGTH
-    for _ in range(STEPS):
-        codes = np.clip(np.rint(blocks / scale + zero), 0, top)
-        error = blocks - (codes - zero) * scale
-        size = np.maximum(np.abs(error), 1e-8)
-        kept = np.sign(error) * np.maximum(size - size ** (POWER - 1) / strength, 0)
-        zero = (codes - (blocks - kept) / scale).mean(axis=1, keepdims=True)
-        strength *= GROWTH
-    return scale, np.clip(np.rint(zero), 0, top)

@@ -108,7 +108,9 @@ def _seen(
     count: Counter[str] = Counter()
     for row in np.random.default_rng(bench.seed).permutation(len(feeds))[:samples]:
         feed = {name: one for name, one in feeds.row(int(row)).items() if name in given}
-        values = dict(zip(wanted, session.run(wanted, feed), strict=True)) | feed
+        # Asked for nothing, a session gives everything.
+        made = session.run(wanted, feed) if wanted else []
+        values = dict(zip(wanted, made, strict=True)) | feed
         for name, node in nodes.items():
             seen = _patches(values[node.input[0]], node)
             found[name] = found.get(name, 0) + summed(seen)

@@ -35,7 +35,7 @@ class Settings(nouns.Settings):
 
     bits: Literal[2, 4] = 4
     block: Literal[16, 32, 64, 128] = 64
-    method: Literal["nearest", "clipping", "half-quadratic"] = "clipping"
+    method: Literal["nearest", "clipping"] = "clipping"
     even: bool = True
     embeddings: Literal[2, 4, 8, 32] = 4
     spare_last: bool = True

@@ -7,6 +7,7 @@ ones before it lost. Does not cover: speed and memory, which stay the original's
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 TITLE = "Codebook weights"
 # Neighbouring numbers that one byte stands for, by bits a weight; 3 is 2.7 in truth.
 TOGETHER = {8: 1, 4: 2, 3: 3, 2: 4}
+SMALL_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Settings(nouns.Settings):
     """`bits` per weight (3 is 2.7 in truth). `books`: one table of entries, or one a layer.
 
     `informed`: choose codes by what the layers see on up to `samples` sample rows.
-    `spare_ends`: what reads the input or gives the answer is kept in 8 bits.
+    `spare`: 8 bits for what reads the input or gives the answer, twice the bits for small filters.
     """
 
     bits: Literal[2, 3, 4, 8] = 4
@@ -44,7 +46,7 @@ class Settings(nouns.Settings):
     informed: bool = False
     samples: int = 128
     embeddings: bool = True
-    spare_ends: bool = True
+    spare: bool = True
 
 
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
@@ -82,16 +84,36 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
 def _chosen(model: onnx.ModelProto, settings: Settings) -> list[tuple[Weight, int]]:
     """The weights to code, and how many numbers a byte stands for in each."""
     found = [one for one in _expanded.weights(model) if settings.embeddings or not one.table]
+    most = TOGETHER[settings.bits]
+    together = {one.name: 1 if one.grouped else most for one in found}
+    if settings.spare:
+        together |= dict.fromkeys(_small_filters(model, found), -(-most // 2))
+        together |= dict.fromkeys(_ends(model, found), 1)
+    return [(one, together[one.name]) for one in found]
+
+
+def _ends(model: onnx.ModelProto, found: list[Weight]) -> list[str]:
+    """Layers that read the input or give the answer."""
     given, heads = {value.name for value in model.graph.input}, _graph.heads(model)
-    ends = {
-        one.name
+    layers = [one for one in found if not one.table]
+    return [one.name for one in layers if one.node.input[0] in given or one.node.output[0] in heads]
+
+
+def _small_filters(model: onnx.ModelProto, found: list[Weight]) -> list[str]:
+    """The smallest filter banks, a tenth of all numbers in filters: they hurt most, weigh least."""
+    known = _graph.stored(model)
+    sizes = {
+        one.name: math.prod(known[one.name].dims)
         for one in found
-        if not one.table and (one.node.input[0] in given or one.node.output[0] in heads)
+        if one.node.op_type == "Conv" and not one.grouped
     }
-    whole = ends if settings.spare_ends else set()
-    return [
-        (one, 1 if one.grouped or one.name in whole else TOGETHER[settings.bits]) for one in found
-    ]
+    room, small = SMALL_SHARE * sum(sizes.values()), []
+    for name, size in sorted(sizes.items(), key=lambda one: one[1]):
+        room -= size
+        if room < 0:
+            break
+        small.append(name)
+    return small
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +221,8 @@ def _books(
     books = {}
     for book, names in members.items():
         vectors = np.concatenate([parts[name].vectors() for name in names])
-        weight = np.concatenate([parts[name].importance(powers.get(name)) for name in names])
+        matters = [parts[name].importance(powers.get(name)) for name in names]
+        weight = np.concatenate(matters) if powers else None
         books[book] = _codebook.learnt(vectors, weight, bench.seed)
     return books
 
