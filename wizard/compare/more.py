@@ -29,8 +29,6 @@ def more_rows(drop: Drop, tolerance: float) -> int | None:
     Enough for four cases in five when the rates seen so far are the true ones: with as many as
     bring the expected bound to the limit, chance would leave every second case unsettled.
     """
-    if not drop.enough_rows:
-        return drop.least_rows - drop.rows
     if drop.value == tolerance or not math.isfinite(drop.value):
         return None
     most = drop.rows + MORE_AT_MOST
@@ -40,7 +38,7 @@ def more_rows(drop: Drop, tolerance: float) -> int | None:
     while enough - few > 1:
         middle = (few + enough) // 2
         few, enough = (few, middle) if _settled(drop, tolerance, middle) else (middle, enough)
-    return enough - drop.rows
+    return max(enough, drop.least_rows) - drop.rows
 
 
 def _settled(drop: Drop, tolerance: float, rows: int) -> bool:
