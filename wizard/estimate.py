@@ -35,6 +35,7 @@ BANDWIDTH_SHARE = 0.7
 NODES_PER_LAYER, NODES_PER_BLOCK, NODES_BESIDE = 18, 5, 12
 LAYERS_UNKNOWN, BLOCKS_UNKNOWN = 8, 16
 BYTES_PER_NODE = 250
+SMOOTH_GROWTH = 2.0  # a multiplication, a quantize and two dequantizes per layer or so
 QDQ_GROWTH = 4.0  # static int8 writes a quantize and a dequantize around every tensor
 # A forecast for another device is right within this factor either way, more or less.
 ELSEWHERE, HERE = 1.6, 1.8
@@ -50,8 +51,10 @@ DROPS: Mapping[str, tuple[float, float]] = {
     "int8_weights": (0.0, 0.5),
     "int8_dynamic": (0.0, 1.5),
     "int8_static": (0.0, 2.0),
+    "int8_static_smooth": (0.0, 1.0),
     "int4_weights": (0.3, 4.0),
     "low_bit_weights": (0.0, 2.0),
+    "mixed_precision": (0.0, 2.0),
     "palettization": (0.0, 2.0),
 }
 DROP_UNKNOWN = (0.0, 4.0)
@@ -124,7 +127,24 @@ def _coded(settings: Mapping[str, object]) -> Storage:
     return Storage(linear=bits, embedding=table, conv=bits, growth=1.6)
 
 
-FEW_BITS = {"low_bit_weights": _fitted, "palettization": _coded}
+def _mixed(settings: Mapping[str, object]) -> Storage:
+    """Most layers end at the fewest bits allowed, the sensitive ones do not."""
+    fewest, table = _number(settings.get("fewest"), 2), _number(settings.get("fewest_table"), 4)
+    return Storage(linear=1.3 * fewest, embedding=1.1 * table)
+
+
+def _smoothed(settings: Mapping[str, object]) -> Storage:
+    """As learnt while running, with more operators around each layer."""
+    tables = 8.2 if settings.get("embeddings", True) else 32.0
+    return Storage(embedding=tables, linear=8.1, activations=8, growth=SMOOTH_GROWTH)
+
+
+FEW_BITS = {
+    "int8_static_smooth": _smoothed,
+    "low_bit_weights": _fitted,
+    "palettization": _coded,
+    "mixed_precision": _mixed,
+}
 
 
 def _number(value: object, default: float) -> float:

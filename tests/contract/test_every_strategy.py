@@ -21,7 +21,12 @@ ROUNDING = [name for name in ON_ONNX if contract.discover()[name].stage == 2]
 MODELS = ("text", "image")
 MANY_WORDS = 4  # a reason is a clause
 # How alike the answers of a random tiny model stay, as a cosine; 4 bits cost the most.
-ALIKE = {"int4_weights": 0.90, "low_bit_weights": 0.90, "palettization": 0.90}
+ALIKE = {
+    "int4_weights": 0.90,
+    "low_bit_weights": 0.90,
+    "palettization": 0.90,
+    "mixed_precision": 0.90,
+}
 
 
 def step(name, **settings):
@@ -50,7 +55,7 @@ def test_the_catalogue_is_the_folder():
     """A technique exists because its file does."""
     assert {
         "to_onnx", "lossless", "int8_dynamic", "int8_static", "int8_weights", "int4_weights",
-        "low_bit_weights", "palettization", "float16",
+        "low_bit_weights", "palettization", "float16", "int8_static_smooth", "mixed_precision",
     } <= set(NAMES)  # fmt: skip
 
 
@@ -180,7 +185,7 @@ def test_nothing_but_the_result_is_left(name, tmp_path):
 
     left = {one.name for one in after.path.parent.iterdir()}
     stem = contract.discover()[name].file_stem
-    assert left <= {f"{stem}.onnx", f"{stem}.onnx.data", "parity.json"}
+    assert left <= {f"{stem}.onnx", f"{stem}.onnx.data", "parity.json", "sensitivity.json"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,7 +22,7 @@ SHARES = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # 0: no smoothing
 PERCENTILES = (100.0, 99.999, 99.99, 99.95, 99.9)  # 100: the whole range
 MOST_COLUMNS = 512  # outputs compared per layer
 SMALLEST = 1e-5
-WORTH_IT = 0.97  # another multiplication must lower the error by this factor at least
+WORTH_IT = 0.9  # another multiplication must lower the error by this factor at least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
