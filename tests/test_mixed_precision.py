@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from tests import strategy_models as models
+from tests.factories import a_measurement
+from wizard.bundle import damage
 from wizard.errors import CalibrationTooSmall, NotSupported
-from wizard.nouns import Step
+from wizard.measure import sensitivity
+from wizard.nouns import LayerDamage, Step
 from wizard.strategies import _contract as contract
 from wizard.strategies import _graph, _sensitivity
 
@@ -74,14 +77,14 @@ def test_a_wider_limit_makes_a_smaller_file(tmp_path):
 def test_what_each_layer_costs_is_kept_beside_the_model(tmp_path):
     """Worst first, one line per layer or table, readable as layer damage."""
     after = apply(models.exported("text"), models.a_bench(tmp_path))
-    found = _sensitivity.read(after.path.parent)
+    found = sensitivity.read(after.path.parent)
     errors = [one.relative_error for one in found]
 
     assert errors == sorted(errors, reverse=True)
     assert errors[0] > 0
     assert len({one.layer for one in found}) == len(found)
     assert json.loads((after.path.parent / "sensitivity.json").read_text())
-    assert _sensitivity.read(tmp_path / "nowhere") == ()
+    assert sensitivity.read(tmp_path / "nowhere") == ()
 
 
 def test_tables_go_below_four_bits_only_when_asked(tmp_path):
@@ -99,3 +102,13 @@ def test_convolutions_and_too_few_rows_are_refused(tmp_path):
     few = models.text_feeds(tmp_path / "few.npz", rows=7)
     with pytest.raises(CalibrationTooSmall):
         apply(models.exported("text"), models.a_bench(tmp_path, calibration=few))
+
+
+def test_the_report_shows_what_each_layer_would_cost():
+    """A chart and a table beside the damage; nothing where no technique looked."""
+    found = LayerDamage(layer="head", operator="MatMul, 8 bits", relative_error=0.25)
+    shown = damage.section(a_measurement(sensitivity=(found,)))
+
+    assert "MatMul, 8 bits" in shown
+    assert "25.0" in shown
+    assert "fewest bits" not in damage.section(a_measurement())

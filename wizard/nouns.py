@@ -654,6 +654,7 @@ class Measurement:
     `against` is the original's latency taken in turns with this one's, in the same session; it is
     None for the original itself. Speed ratios use it and nothing else. `saturating` is the quality
     under emulated 16-bit saturation, where the target's CPU may saturate and ours does not.
+    `sensitivity`: what each layer alone costs the final answers, where the technique looked.
     """
 
     artifact: Artifact
@@ -667,6 +668,7 @@ class Measurement:
     against: Latency | None = None
     layers: tuple[LayerDamage, ...] = ()
     saturating: Quality | None = None
+    sensitivity: tuple[LayerDamage, ...] = ()
 
 
 # --------------------------------------------------------------------------- data

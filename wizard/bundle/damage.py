@@ -15,6 +15,11 @@ from wizard.nouns import LayerDamage, Measurement
 
 BARS, ROWS = 8, 40
 HEADINGS = ("Layer", "In the file", "Adds itself", "Off in all", "Out of range", "Would overflow")
+BITS_HEADINGS = ("Layer", "Got", "Answers off at the fewest bits")
+BITS_CHOSEN = (
+    "Each layer was tried alone at the fewest bits: this is how far the final answers moved. "
+    "Layers that matter most keep more bits."
+)
 # Below this share of its output nobody needs to hear of a layer.
 WORTH_TELLING = 0.01
 NOT_COMPARED = (
@@ -47,14 +52,28 @@ def sentence(after: Measurement) -> str:
 
 
 def section(after: Measurement) -> str:
-    """Sentence, chart, table; or why there is none."""
+    """Sentence, chart, table; or why there is none. Bits by layer where they were chosen."""
     if not after.layers:
-        return f"<p>{NOT_COMPARED}</p>"
+        return f"<p>{NOT_COMPARED}</p>{_bits(after)}"
     return (
         f"<p>{escape(sentence(after))}</p>{_overflowing(after)}{_left(after)}"
         f"<figure class='card fig narrow'>{chart(after.layers[:BARS])}"
         f"<p class='mut'>{escape(KEY)}</p></figure>"
-        f"{_table(after)}"
+        f"{_table(after)}{_bits(after)}"
+    )
+
+
+def _bits(after: Measurement) -> str:
+    """What each layer alone would cost at its fewest bits, and the bits it got."""
+    if not after.sensitivity:
+        return ""
+    rows = [
+        (one.layer, one.operator, charts.show_share(one.relative_error))
+        for one in after.sensitivity[:ROWS]
+    ]
+    return (
+        f"<p>{BITS_CHOSEN}</p><figure class='card fig narrow'>{chart(after.sensitivity[:BARS])}"
+        f"</figure>{charts.table(BITS_HEADINGS, rows)}"
     )
 
 

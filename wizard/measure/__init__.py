@@ -16,7 +16,7 @@ from wizard.errors import WorkerFailed
 from wizard.examples.feeds import Feeds, load_feeds
 from wizard.examples.reading import pick
 from wizard.measure import audit as auditing
-from wizard.measure import emulated, layers, memory, quality, sanity, saturation, speed
+from wizard.measure import emulated, layers, memory, quality, sanity, saturation, sensitivity, speed
 from wizard.measure.leftovers import must_be_what_was_made
 from wizard.measure.process import Process
 from wizard.measure.quality import check_metric
@@ -132,6 +132,7 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         against=before,
         layers=hurt,
         saturating=there,
+        sensitivity=sensitivity.read(artifact.path.parent),
     )
 
 

@@ -132,6 +132,7 @@ def _measured(measurement: Measurement) -> Json:
         "saturating": _saturating(measurement),
         "damage": damage.sentence(measurement),
         "layers": jsonable(measurement.layers),
+        "sensitivity": jsonable(measurement.sensitivity),
         "audit": jsonable(measurement.audit),
     }
 

@@ -135,10 +135,3 @@ def write(folder: Path, found: Sequence[LayerDamage]) -> None:
         for one in found
     ]
     (folder / SIDECAR).write_text(json.dumps(rows, indent=1))
-
-
-def read(folder: Path) -> tuple[LayerDamage, ...]:
-    """What was written beside the model, worst first; empty where nothing was."""
-    if not (folder / SIDECAR).is_file():
-        return ()
-    return tuple(LayerDamage(**row) for row in json.loads((folder / SIDECAR).read_text()))
