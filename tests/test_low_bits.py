@@ -254,6 +254,23 @@ def test_a_table_without_a_fitting_block_stays(tmp_path):
     assert _graph.footprint(after.path).embedding == 4 * 300 * 40
 
 
+@pytest.mark.parametrize("width", [192, 40])
+def test_a_block_that_does_not_divide_the_inputs_is_made_to_fit(width, tmp_path):
+    """192 inputs take blocks of 64 where 128 were asked; 40 are filled up, and counted so."""
+    node = helper.make_node("MatMul", ["x", "w"], ["h"], name="m")
+    after = helper.make_node("Relu", ["h"], ["y"])
+    odd = models.a_graph(
+        tmp_path / "odd.onnx", [node, after], {"w": models.weights(width, 2000)},
+        inputs={"x": (TensorProto.FLOAT, ["batch", width])},
+    )  # fmt: skip
+    made = apply("low_bit_weights", odd, models.a_bench(tmp_path), block=128)
+    product = next(n for n in _graph.load(made.path).graph.node if n.op_type == "MatMulNBits")
+
+    assert _graph.attribute(product, "block_size", 0) == {192: 64, 40: 128}[width]
+    feed = {"x": models.weights(3, width, seed=1)}
+    assert models.likeness(*(models.answers(p.path, feed) for p in (odd, made))) > 0.98
+
+
 @pytest.mark.parametrize("bits", [3, 5, 6])
 def test_the_runtime_has_no_kernel_for_odd_bits(bits, tmp_path):
     """Why there is no 3-bit setting: ONNX Runtime refuses such a file. To be looked at anew."""

@@ -300,25 +300,29 @@ def contrib(model: onnx.ModelProto) -> None:
         model.opset_import.append(make_opsetid("com.microsoft", 1))
 
 
-def session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """An ONNX Runtime session on the CPU, default optimizations, quiet."""
+def session(
+    path: Path, threads: int = 1, *, optimized: bool = True
+) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime session on the CPU, quiet; default optimizations, or none at all."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def must_load(path: Path, strategy: str) -> None:
+def must_load(path: Path, strategy: str, *, optimized: bool = True) -> None:
     """Raises PromiseBroken when ONNX Runtime cannot open the file."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     failures = (state.Fail, state.InvalidGraph, state.InvalidArgument, state.InvalidProtobuf,
                 state.NotImplemented, state.RuntimeException)  # fmt: skip
     try:
-        session(path)
+        session(path, optimized=optimized)
     except failures as error:
         found = str(error).splitlines()[0][:200]
         raise PromiseBroken(

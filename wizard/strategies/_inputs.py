@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 FEWEST_ROWS = 8
-HELD_BYTES = 400_000_000  # moments in memory at a time
+HELD_BYTES = 150_000_000  # moments in memory at a time
 FLOAT64 = 8
 
 
@@ -40,7 +40,7 @@ def powers(
 def moments(
     model: onnx.ModelProto, nodes: Mapping[str, onnx.NodeProto], samples: int, bench: Workbench
 ) -> Iterator[dict[str, Array]]:
-    """E[x x^T] [inputs, inputs] of each node, as many at a time as fit into 400 MB.
+    """E[x x^T] [inputs, inputs] of each node, as many at a time as fit into 150 MB.
 
     Raises CalibrationTooSmall below eight rows.
     """

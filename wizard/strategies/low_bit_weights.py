@@ -8,6 +8,7 @@ they are refused where they dominate), activations.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -63,8 +64,7 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     heads = _graph.heads(model) if settings.spare_last else set()
     for at, nodes in enumerate(groups):
         bench.report(0.05 + 0.7 * at / len(groups), f"fitting weights, {at + 1} of {len(groups)}")
-        spared = nodes[0].output[0] in heads
-        rewrite.matrices(nodes, _form(settings, LAST_BITS if spared else settings.bits))
+        rewrite.matrices(nodes, _form_of(nodes[0], rewrite.known, heads, settings))
     bench.report(0.8, "fitting the word tables")
     for table, block in _tables(model, settings).items():
         form = _form(settings, settings.embeddings, block)
@@ -75,13 +75,21 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     return _graph.save(model, bench.folder / f"{STRATEGY.file_stem}.onnx")
 
 
-def _form(settings: Settings, bits: int, block: int | None = None) -> _lowbit.Form:
-    return _lowbit.Form(
-        bits=bits,
-        block=block or (min(settings.block, LAST_BLOCK) if bits == LAST_BITS else settings.block),
-        method=settings.method,
-        even=settings.even,
-    )
+def _form(settings: Settings, bits: int, block: int) -> _lowbit.Form:
+    return _lowbit.Form(bits=bits, block=block, method=settings.method, even=settings.even)
+
+
+def _form_of(
+    node: onnx.NodeProto,
+    known: Mapping[str, onnx.TensorProto],
+    heads: set[str],
+    settings: Settings,
+) -> _lowbit.Form:
+    """Eight bits for the last layer; the widest block that the inputs fill, if one does."""
+    spared = node.output[0] in heads
+    wanted = min(settings.block, LAST_BLOCK) if spared else settings.block
+    block = _lowbit.block_for(known[node.input[1]].dims[0], wanted) or wanted
+    return _form(settings, LAST_BITS if spared else settings.bits, block)
 
 
 def _matrices(model: onnx.ModelProto) -> list[onnx.NodeProto]:
@@ -119,21 +127,27 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
 
 
 def _predicted(before: Artifact, settings: Settings) -> float:
-    """Bytes: each weight at its bits with its share of a scale; one float an evened column."""
+    """Bytes: each weight, filled up to whole blocks, at its bits with its share of a scale."""
     model = _graph.load(before.path)
-    was = _graph.footprint(before.path)
+    _graph.gemm_to_matmul(model)
+    _graph.fold_transposed_weights(model)
     known = _graph.stored(model)
-    total = before.bytes - was.matmul * (1 - _form(settings, settings.bits).bits_each / 32)
-    for name, block in _tables(model, settings).items():
-        rows, width = known[name].dims
-        bits = _form(settings, settings.embeddings, block).bits_each
-        total -= rows * width * (32 - bits) / 8
-    if settings.spare_last:
-        _graph.gemm_to_matmul(model)
-        _graph.fold_transposed_weights(model)
-        known, heads = _graph.stored(model), _graph.heads(model)
-        last = [n.input[1] for n in _matrices(model) if n.output[0] in heads]
-        total += sum(known[name].dims[0] * known[name].dims[1] for name in last)
+    heads = _graph.heads(model) if settings.spare_last else set()
+    forms = {
+        node.input[1]: _form_of(node, known, heads, settings)
+        for nodes in _lowbit.by_input(_matrices(model))
+        for node in nodes
+    }
+    forms |= {
+        name: _form(settings, settings.embeddings, block)
+        for name, block in _tables(model, settings).items()
+    }
+    total, tables = float(before.bytes), _tables(model, settings)
+    for name, form in forms.items():
+        rows, columns = known[name].dims
+        inputs = columns if name in tables else rows
+        filled = -(-inputs // form.block) * form.block
+        total += rows * columns / inputs * filled * form.bits_each / 8 - 4 * rows * columns
     return total
 
 
