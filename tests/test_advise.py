@@ -23,6 +23,7 @@ from wizard.nouns import (
     Tolerance,
     Workload,
 )
+from wizard.run.offers import relaxed
 from wizard.strategies._contract import discover
 
 LOSSLESS = {
@@ -312,12 +313,14 @@ def test_an_offer_of_quality_is_in_half_points():
     assert [(one.clause, one.relax_to) for one in plan.counter_offers] == [("quality", 1.5)]
 
 
-def test_without_a_single_clause_to_relax_the_first_steps_are_offered():
-    """Each says what the recommendation would still miss."""
-    plan = plan_with(a_rule(), needs=some_needs(latency=0.001, size=0.5))
+def test_without_a_single_clause_to_relax_the_fewest_are_relaxed_together():
+    """One offer, and with it accepted the plan is expected to do."""
+    needs = some_needs(latency=0.001, size=0.5)
+    (offer,) = plan_with(a_rule(), needs=needs).counter_offers
 
-    assert {one.clause for one in plan.counter_offers} == {"latency", "size"}
-    assert all("also misses" in one.sentence for one in plan.counter_offers)
+    assert {offer.clause, *(one.clause for one in offer.also)} == {"latency", "size"}
+    assert " and " in offer.sentence
+    assert plan_with(a_rule(), needs=relaxed(needs, offer)).counter_offers == ()
 
 
 def test_elsewhere_the_whole_range_must_be_allowed():

@@ -16,11 +16,21 @@ import pytest
 from tests.factories import a_candidate, a_host, a_plan, a_profile, some_needs
 from tests.test_measure import ROWS, a_model, a_weight
 from wizard import bundle, measure
+from wizard.bundle import report
 from wizard.bundle.pack import manifest_of
 from wizard.bundle.privacy import public_command, without_folders
 from wizard.compare import compare, judge
 from wizard.errors import BundleDamaged, DataUnreadable, OutputNotEmpty
-from wizard.nouns import Basis, ExampleSet, Outcome, Verdict, Workload, jsonable
+from wizard.nouns import (
+    Basis,
+    Effect,
+    ExampleSet,
+    Outcome,
+    RuleTrace,
+    Verdict,
+    Workload,
+    jsonable,
+)
 from wizard.run import result_object
 
 TOKENIZER = {
@@ -456,3 +466,23 @@ def test_the_terminal_shows_the_parts_that_pay_first(capsys):
     assert "who pays: Texts of 'yes' lost 50 points" in said
     assert re.search(r"! +label yes +200 +100\.0 +50\.0 +50\.0 \(\d+\.\d to \d+\.\d\)", said)
     assert "answers that changed: 100" in said
+
+
+def test_the_report_tells_which_rules_spoke_with_their_sources():
+    """Those that fired or lost by title, reason and source; the silent ones are counted."""
+    first = RuleTrace(
+        rule_id="free-lunch",
+        title="Free lunch",
+        effect=Effect.PROPOSE,
+        outcome="fired",
+        because="It costs nothing.",
+        source="a paper (paper)",
+    )
+    others = (replace(first, title="Second", outcome="lost"), replace(first, outcome="blocked"))
+    outcome = an_outcome_that_pays()
+    plan = replace(outcome.plan, rules=(first, *others))
+    made = report.rules(replace(outcome, plan=plan))
+
+    assert re.search("Free lunch</td>.*spoke.*It costs nothing.*a paper", made)
+    assert re.search("Second</td>.*was beaten", made)
+    assert "1 other rules stayed silent" in made

@@ -338,7 +338,7 @@ def test_a_model_that_scores_all_pairs_alike_has_lost_everything():
 
 
 def test_few_rows_of_a_resampled_score_cannot_pass():
-    """Sixty pairs, nothing lost: forty more are asked for."""
+    """Sixty pairs, nothing lost: forty more at the least are asked for."""
     target = tuple(float(i) for i in range(60))
     same = some_answers(60, truth=(), predicted=(1,), scores=target, target=target)
     clause = quality(same, same)

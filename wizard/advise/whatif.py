@@ -121,15 +121,14 @@ def on_other_devices(
 def counter_offers(case: Case, candidates: Sequence[Candidate]) -> tuple[CounterOffer, ...]:
     """When no forecast keeps the contract: single clauses to relax, the mildest first.
 
-    If no single clause is enough, the first steps towards the recommendation, and what each still
-    lacks; with one of them taken, deciding again offers the next.
+    If no single clause is enough, the fewest that are, relaxed together.
     """
     if not candidates or any(not misses(case.needs, one.forecast) for one in candidates):
         return ()
     limits = {one.quantity: one for one in case.needs.budgets if one.hard}
     clauses = [*limits, QUALITY]
     enough = [_offer(case, clause, candidates) for clause in clauses]
-    offers = [one for one in enough if one is not None] or _first_steps(case, candidates[0])
+    offers = [one for one in enough if one is not None] or _together(case, candidates)
     offers.sort(key=lambda one: _times(case.needs, one))
     return tuple(offers[:OFFERS_AT_MOST])
 
@@ -144,34 +143,39 @@ def _offer(case: Case, clause: str, candidates: Sequence[Candidate]) -> CounterO
     return _said(case, clause, best, f"and {best.title.lower()} is expected to do")
 
 
-def _first_steps(case: Case, best: Candidate) -> list[CounterOffer]:
+def _together(case: Case, candidates: Sequence[Candidate]) -> list[CounterOffer]:
+    """The fewest clauses that would do with one candidate, relaxed together, the mildest first."""
+    offers = [_all_missed(case, one) for one in candidates]
+    offers.sort(key=lambda one: (len(one.also), _times(case.needs, one)))
+    return offers[:1]
+
+
+def _all_missed(case: Case, candidate: Candidate) -> CounterOffer:
+    """Every clause that the candidate is expected to miss, at what it needs."""
     clauses = [*dict.fromkeys(one.quantity for one in case.needs.budgets if one.hard), QUALITY]
-    missed = [one for one in clauses if misses(_alone(case.needs, one), best.forecast)]
-    return [
-        _said(
-            case,
-            clause,
-            best,
-            f"as a first step to {best.title.lower()}, which also misses "
-            + " and ".join(one for one in missed if one != clause),
-        )
-        for clause in missed
-    ]
+    missed = [one for one in clauses if misses(_alone(case.needs, one), candidate.forecast)]
+    offers = [_said(case, one, candidate, "") for one in missed]
+    allowed = " and ".join(_allowed(one) for one in offers)
+    sentence = f"Allow {allowed}, and {candidate.title.lower()} is expected to do."
+    return replace(offers[0], also=tuple(offers[1:]), sentence=sentence)
 
 
 def _said(case: Case, clause: str, best: Candidate, then: str) -> CounterOffer:
     limit = _to_allow(case, best, clause)
-    unit = {"latency": "ms", QUALITY: "points"}.get(clause, "MB")
-    allowed = (
-        f"{in_points(limit)} of loss" if clause == QUALITY else f"{limit:g} {unit} of {clause}"
-    )
-    return CounterOffer(
+    offer = CounterOffer(
         clause=clause,
         relax_to=limit,
-        unit=unit,
+        unit={"latency": "ms", QUALITY: "points"}.get(clause, "MB"),
         candidate_id=best.id,
-        sentence=f"Allow {allowed} {then}.",
+        sentence="",
     )
+    return replace(offer, sentence=f"Allow {_allowed(offer)} {then}.")
+
+
+def _allowed(offer: CounterOffer) -> str:
+    if offer.clause == QUALITY:
+        return f"{in_points(offer.relax_to)} of loss"
+    return f"{offer.relax_to:g} {offer.unit} of {offer.clause}"
 
 
 def _without(needs: Needs, clause: str) -> Needs:
@@ -201,6 +205,10 @@ def _to_allow(case: Case, candidate: Candidate, clause: str) -> float:
 
 
 def _times(needs: Needs, offer: CounterOffer) -> float:
-    """How many times a clause is relaxed."""
-    now = min((one.at_most for one in needs.budgets if one.quantity == offer.clause), default=None)
-    return offer.relax_to / (now or max(needs.tolerance.points, LEAST_POINTS))
+    """How many times the clauses are relaxed, all together."""
+    total = 1.0
+    for offered in (offer, *offer.also):
+        limits = [one.at_most for one in needs.budgets if one.quantity == offered.clause]
+        now = min(limits, default=None) or max(needs.tolerance.points, LEAST_POINTS)
+        total *= offered.relax_to / now
+    return total

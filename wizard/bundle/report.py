@@ -20,6 +20,7 @@ TRADE_OFF_KEY = (
     "Lines are 95 % intervals. The shaded zone keeps the size and the quality you asked for, as "
     "far as the middle value tells; the verdict looks at the whole interval of the loss."
 )
+SPOKE = {"fired": "spoke", "lost": "was beaten"}
 STYLE = Path(__file__).parent / "templates" / "report.css"
 
 
@@ -44,6 +45,7 @@ def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
         damage.section(after),
         "<h2>Why this candidate</h2>",
         reasons(candidate),
+        rules(outcome),
         "<h2>How it was measured</h2>",
         host(outcome),
         f"<pre><code>{escape(public_command(command))}</code></pre>",
@@ -267,6 +269,21 @@ def reasons(candidate: Candidate) -> str:
         for one in (*candidate.reasons, *candidate.warnings)
     )
     return f"<p><b>{escape(candidate.title)}</b></p><ul>{items}</ul>"
+
+
+def rules(outcome: Outcome) -> str:
+    """Every rule that spoke or lost, with what it said or who beat it, and its sources."""
+    rows = [
+        (one.title, SPOKE[one.outcome], one.because, one.source, one.record)
+        for one in outcome.plan.rules
+        if one.outcome in SPOKE
+    ]
+    if not rows:
+        return ""
+    silent = len(outcome.plan.rules) - len(rows)
+    headings = ("Rule", "It", "Why", "Source", "On our samples")
+    more = f"<p class='mut'>{silent} other rules stayed silent: their conditions do not hold.</p>"
+    return charts.table(headings, rows) + more
 
 
 def host(outcome: Outcome) -> str:

@@ -82,7 +82,7 @@ def host_facts(folder: Path) -> HostFacts:
         usable_cores=usable,
         ram_bytes=_memory(psutil.virtual_memory().total),
         disk_free_bytes=shutil_free(folder),
-        system=f"{platform.system()} {platform.release()}",
+        system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         python=platform.python_version(),
         versions=_versions(),
     )

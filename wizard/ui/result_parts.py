@@ -148,6 +148,8 @@ def figures(outcome: Outcome) -> str:
         "<figure class='card fig'><figcaption><b>Size against score</b>"
         "<span>MB and score; the shaded zone keeps your contract</span></figcaption>"
         f"{report.trade_off(outcome)}</figure></div>"
+        f"<details class='sub' id='figures-table'><summary>{words.AS_TABLE}</summary>"
+        f"{report.before_after(outcome.original, after)}</details>"
     )
 
 
