@@ -163,14 +163,20 @@ class Stage:
         original: Measurement | None = None,
         bench: measure.Bench | None = None,
         drop: float = 1.0,
+        times: float | None = None,
         **budgets: float,
     ) -> Told:
-        """Weigh and judge; an error is a refusal with its sentence."""
+        """Weigh and judge; an error is a refusal with its sentence.
+
+        `times` limits the latency to so many times the original's of the very same session.
+        """
         try:
             before = original or self.original
             after = measure.weigh_candidate(candidate, before, bench or self.bench)
         except WizardError as error:
             return refused(error)
+        if times is not None:
+            budgets["latency"] = times * (after.against or before.latency).p50.value
         plan, rows = self.plan(drop=drop, **budgets), (bench or self.bench).examples
         payers = payers_of(plan, before, after, rows)
         return told(judge(plan, "planted", before, after, payers), after)
