@@ -7,29 +7,13 @@
   // The answer to the page's first question must not overtake a click made before it came.
   let settle;
   const settled = new Promise((done) => { settle = done; setTimeout(done, 5000); });
-  const calm = window.requestIdleCallback || ((then) => setTimeout(then, 100));
-  // Later steps come in when the first one stands; an answer that concerns them waits for that.
-  let complete;
-  const whole = new Promise((done) => { complete = done; setTimeout(done, 5000); });
 
   window.compressionWizard = {
-    settled: async (...values) => { await settled; await whole; return values; },
-    letIn: (count) => new Promise((done) => {
-      const look = () => {
-        const next = document.getElementById("next-model");
-        if (!next || !next.offsetParent) { setTimeout(look, 30); return; }
-        calm(() => {
-          done(Array(count).fill({ __type__: "update", visible: true }));
-          setTimeout(complete, 60);
-        }, { timeout: 1000 });
-      };
-      look();
-    }),
+    settled: async (...values) => { await settled; return values; },
     // What the page remembers: the run in the address, else the run of last time; the visitor's token.
-    recall: async () => {
+    recall: () => {
       const linked = (location.hash.match(/run=([0-9a-z]+)/) || [])[1] || "";
       const kept = read();
-      if (linked || kept.run) await whole;
       return JSON.stringify({ linked, kept: kept.run || "", owner: kept.owner || "" });
     },
     remember: (token) => {

@@ -25,7 +25,6 @@ from wizard.nouns import Device
 from wizard.ui import (
     api,
     files,
-    later,
     pieces,
     step_device,
     step_model,
@@ -65,7 +64,6 @@ def build(engine: Engine, *, hosted: bool = False) -> Any:
         for step in DRAWN:
             step.wire(page, desk)
         _wire(blocks, page, desk)
-        later.let_in(blocks, later.hold(page.steps))
     return blocks.queue(max_size=40, default_concurrency_limit=4)
 
 
