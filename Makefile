@@ -41,8 +41,8 @@ check: $(VENV)/.tested ## format, lint, types, layers, docs, fast tests (under t
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow and not browser" -n auto --maxprocesses 2
 
 test: check browser ## everything: the fast checks, the browser walk, the real runs
-	@$(BIN)/python -m pytest -q -m browser
-	@$(BIN)/python -m pytest -q -m "slow and not browser and not simulation"
+	@$(BIN)/python -m pytest -q -m "browser and not slow"
+	@$(BIN)/python -m pytest -q -m "slow and not simulation"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m simulation -n auto --maxprocesses 2
 
 format: $(VENV)/.tested ## format the code and bring generated docs up to date
