@@ -19,8 +19,8 @@ from wizard.errors import (
     UnknownArchitecture,
 )
 from wizard.nouns import Step
+from wizard.strategies import _checkpoint, _file, _graph, _nbits, _rows, _torch, lossless, to_onnx
 from wizard.strategies import _contract as contract
-from wizard.strategies import _file, _graph, _nbits, _rows, _torch, lossless, to_onnx
 
 
 def apply(name, artifact, bench, **settings):
@@ -168,7 +168,7 @@ def test_reasons_are_one_line_without_colours():
     error = RuntimeError("long story")
     error.__cause__ = cause
 
-    assert _torch._reason(error) == "ValueError: bad shape"
+    assert _checkpoint.reason(error) == "ValueError: bad shape"
 
 
 def test_pictures_are_exported_at_the_size_they_are_prepared_in():

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 Scalar: TypeAlias = bool | int | float | str | None
+Value: TypeAlias = Scalar | list[Scalar]  # what a setting, a fact or a condition may be
 Json: TypeAlias = "Scalar | Sequence[Json] | Mapping[str, Json]"
 
 

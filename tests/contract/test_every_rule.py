@@ -122,11 +122,11 @@ def test_an_unknown_fact_never_fires(name):
 
 @pytest.mark.parametrize("name", [n for n in sorted(RULES) if RULES[n].effect is Effect.PROPOSE])
 def test_a_proposal_can_be_carried_out(name):
-    """Its steps exist, start with the export, are in legal order, and their settings validate."""
+    """Its steps exist, translate the model, are in legal order, and their settings validate."""
     rule = RULES[name]
     steps = [Step(strategy=one, settings=rule.settings.get(one, {})) for one in rule.steps]
 
-    assert rule.steps[0] == "to_onnx"
+    assert "to_onnx" in rule.steps
     assert set(rule.settings) <= set(rule.steps)
     assert not rule.targets
     check_order(steps)

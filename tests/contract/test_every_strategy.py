@@ -17,7 +17,7 @@ from wizard.strategies import _graph
 
 NAMES = sorted(contract.discover())
 ON_ONNX = [name for name, one in contract.discover().items() if one.accepts is Kind.ONNX]
-ROUNDING = [name for name in ON_ONNX if contract.discover()[name].stage == 2]
+ROUNDING = [name for name in ON_ONNX if contract.discover()[name].stage == 4]
 MODELS = ("text", "image")
 MANY_WORDS = 4  # a reason is a clause
 # How alike the answers of a random tiny model stay, as a cosine; 4 bits cost the most.

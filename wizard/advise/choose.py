@@ -159,11 +159,13 @@ def _only(case: Case, proposals: list[Rule]) -> list[Rule]:
     """The asked technique: the best rule that proposes it, else its defaults."""
     wanted = case.needs.only
     assert wanted is not None  # noqa: S101 - the caller looked
-    named = [rule for rule in proposals if rule.steps and rule.steps[-1] == wanted]
+    named = [rule for rule in proposals if wanted in rule.steps]
     if named:
-        return named[:1]
+        return sorted(named, key=lambda rule: rule.steps[-1] != wanted)[:1]
     strategy = case.strategies[wanted]
-    steps = ("to_onnx",) if strategy.accepts is Kind.CHECKPOINT else ("to_onnx", wanted)
+    before = () if strategy.accepts is Kind.CHECKPOINT else ("to_onnx",)
+    after = ("to_onnx",) if strategy.gives is Kind.CHECKPOINT else ()
+    steps = (*before, wanted, *after)
     return [
         Rule(
             id="asked-for",

@@ -30,6 +30,7 @@ from wizard.nouns import (
     Failed,
     HostFacts,
     JobStarted,
+    Kind,
     Measured,
     Measurement,
     ModelRef,
@@ -230,13 +231,20 @@ def _weigh_original(
     site = state.site
     with state.phase(EXPORT) as report:
         checkpoint = contract.artifact_of(workbench.model_folder)
-        export = state.plan.candidates[0].steps[0]
+        export = _export_of(state.plan)
         artifact = _make(state, [export], checkpoint, _reporting(workbench, report))
         site.emit(_step_done(state, ORIGINAL, export, artifact))
     with state.phase(WEIGH) as report:
         original = measure.weigh_original(artifact, dataclasses.replace(bench, report=report))
         site.emit(_measured(state, ORIGINAL, original))
     return original
+
+
+def _export_of(plan: Plan) -> Step:
+    """The step that makes the original's ONNX file: the same in every candidate."""
+    known = contract.discover()
+    on_checkpoints = {name for name, one in known.items() if one.gives is Kind.CHECKPOINT}
+    return next(one for one in plan.candidates[0].steps if one.strategy not in on_checkpoints)
 
 
 def _reporting(

@@ -56,7 +56,8 @@ class Strategy:
     """One technique. The three functions take that technique's own settings, hence the Any.
 
     `requires` raises NotSupported; `apply` returns the new file; `ensures` raises PromiseBroken.
-    Stages: 0 export, 1 exact graph work, 2 numbers with fewer bits.
+    Stages: 0 a smaller shape and 1 recovery (both on the checkpoint), 2 export, 3 the graph (exact
+    work, smaller tables and matrices), 4 numbers with fewer bits.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""The only place that imports torch and transformers: load, export, compare.
+"""From a checkpoint in PyTorch to an ONNX file with the same answers: export, tidy, compare.
 
-Covers: loading a checkpoint safely (safetensors, no code of the repository), one wrapper for all
-three tasks, torch.onnx.export (dynamo), agreement at two shapes the exporter never saw.
-Does not cover: caching and where files go (to_onnx.py).
+Covers: one wrapper for all three tasks, torch.onnx.export (dynamo), agreement at two shapes that
+the exporter never saw.
+Does not cover: loading (_checkpoint.py), caching and where files go (to_onnx.py).
 """
 
 from __future__ import annotations
@@ -12,27 +12,22 @@ import gc
 import inspect
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard.errors import ExportFailed, NotSupported, UnknownArchitecture
+from wizard.errors import ExportFailed, NotSupported
 from wizard.nouns import Task
 from wizard.strategies import _graph
+from wizard.strategies._checkpoint import load, reason
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
     import torch
 
-AUTO_CLASSES = {
-    Task.TEXT_CLASSIFICATION: "AutoModelForSequenceClassification",
-    Task.IMAGE_CLASSIFICATION: "AutoModelForImageClassification",
-    Task.FEATURE_EXTRACTION: "AutoModel",
-}
 OUTPUTS = {Task.FEATURE_EXTRACTION: "last_hidden_state"}
 # The exporter treats 0 and 1 as constants, so the example batch is 2 (engine facts, part 2).
 EXAMPLE_BATCH, EXAMPLE_TOKENS = 2, 16
@@ -41,8 +36,6 @@ UNSEEN = ((1, 7), (3, 33))  # batch and tokens at which the answers are compared
 # the operation itself. "model." is our wrapper's.
 SCOPES, WRAPPED = "pkg.torch.onnx.name_scopes", "model."
 WITH_WEIGHTS = {"MatMul", "Gemm", "Conv", "Gather"}
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
-LONGEST_REASON = 200  # characters of an exporter's message worth showing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +63,8 @@ def checked_export(
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     with _graph.quiet():
         report(0.05, "loading PyTorch")
-        model = _load(folder, task)
-        names = _input_names(model)
+        model = load(folder, task)
+        names = input_names(model)
         feeds = _Feeds(model, names, _side(folder, image_size))
         report(0.2, "reading the computation")
         output = OUTPUTS.get(task, "logits")
@@ -87,49 +80,7 @@ def checked_export(
         return _compare(given, expected, path)
 
 
-def _load(folder: Path, task: Task) -> Any:
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        model, found = getattr(transformers, AUTO_CLASSES[task]).from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype="float32",
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        if "does not recognize this architecture" in str(error):
-            because = "It may be newer than the transformers installed here."
-            raise UnknownArchitecture(
-                architecture=_architecture(folder), because=because
-            ) from error
-        raise ExportFailed(model=folder.name, because=_reason(error)) from error
-    missing = sorted(name for name in found["missing_keys"] if "pooler" not in name)
-    if missing:  # transformers would fill them with random numbers and only warn
-        because = f"its files lack {len(missing)} weights, {missing[0]} among them"
-        raise ExportFailed(model=folder.name, because=because)
-    if hasattr(model.config, "use_cache"):
-        model.config.use_cache = False
-    return model.eval().requires_grad_(False)
-
-
-def _architecture(folder: Path) -> str:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return str((config.get("architectures") or [config.get("model_type")])[0])
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause, first line, without colour codes: the rest is pages of text."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = ANSI.sub("", str(error)).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:LONGEST_REASON]
-
-
-def _input_names(model: Any) -> tuple[str, ...]:
+def input_names(model: Any) -> tuple[str, ...]:
     """What the model is fed with, in the Hub's usual order."""
     accepted = inspect.signature(model.forward).parameters
     if model.main_input_name == "pixel_values":
@@ -236,7 +187,7 @@ def _export(
             dynamic_shapes={"values": tuple(free for _ in names)},
         )
     except torch.onnx.OnnxExporterError as error:
-        raise ExportFailed(model=type(module).__name__, because=_reason(error)) from error
+        raise ExportFailed(model=type(module).__name__, because=reason(error)) from error
     program.save(str(path), external_data=True)
 
 

@@ -23,6 +23,7 @@ from wizard import nouns
 from wizard.errors import ExportFailed, NotSupported, PickleOnly, PromiseBroken
 from wizard.nouns import Artifact, Kind, Task
 from wizard.strategies import _graph
+from wizard.strategies._checkpoint import SHAPE_FILE
 from wizard.strategies._contract import Strategy, Workbench, digest
 from wizard.strategies._torch import Parity, checked_export
 
@@ -91,7 +92,7 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
 def key_of(artifact: Artifact, settings: Settings, bench: Workbench) -> str:
     """The cache key: every file that shapes the export, the versions that make it, the recipe."""
     task = bench.profile.task
-    shaping = ["config.json", "preprocessor_config.json"]
+    shaping = ["config.json", "preprocessor_config.json", SHAPE_FILE]
     files = [artifact.path / name for name in shaping] + sorted(artifact.path.glob("*.safetensors"))
     made_of = {
         "files": {one.name: digest(one) for one in files if one.is_file()},
@@ -168,7 +169,7 @@ STRATEGY = Strategy(
     name="to_onnx",
     title=TITLE,
     summary="the form every later step works on; same answers as PyTorch, checked",
-    stage=0,
+    stage=2,
     accepts=Kind.CHECKPOINT,
     gives=Kind.ONNX,
     settings=Settings,

@@ -1,0 +1,81 @@
+"""The nouns of the house: every value that travels from one room to another.
+
+Covers: models, machines, needs, advice, artifacts, measurements, events, verdicts.
+Does not cover: behaviour. Nouns are frozen; a change is `dataclasses.replace`.
+Standard library only, so that any room can be imported without any dependency.
+"""
+
+from wizard.nouns.advice import Budget as Budget
+from wizard.nouns.advice import Candidate as Candidate
+from wizard.nouns.advice import Citation as Citation
+from wizard.nouns.advice import Confidence as Confidence
+from wizard.nouns.advice import CounterOffer as CounterOffer
+from wizard.nouns.advice import Effect as Effect
+from wizard.nouns.advice import Explained as Explained
+from wizard.nouns.advice import Family as Family
+from wizard.nouns.advice import Forecast as Forecast
+from wizard.nouns.advice import JobForecast as JobForecast
+from wizard.nouns.advice import Needs as Needs
+from wizard.nouns.advice import Plan as Plan
+from wizard.nouns.advice import Priority as Priority
+from wizard.nouns.advice import Reason as Reason
+from wizard.nouns.advice import Refusal as Refusal
+from wizard.nouns.advice import Rule as Rule
+from wizard.nouns.advice import RuleExample as RuleExample
+from wizard.nouns.advice import RuleTrace as RuleTrace
+from wizard.nouns.advice import Sample as Sample
+from wizard.nouns.advice import Settings as Settings
+from wizard.nouns.advice import Step as Step
+from wizard.nouns.advice import Tolerance as Tolerance
+from wizard.nouns.advice import WouldChange as WouldChange
+from wizard.nouns.events import ArtifactBundle as ArtifactBundle
+from wizard.nouns.events import BestSoFar as BestSoFar
+from wizard.nouns.events import BundleFile as BundleFile
+from wizard.nouns.events import CandidateFailed as CandidateFailed
+from wizard.nouns.events import Ending as Ending
+from wizard.nouns.events import Finished as Finished
+from wizard.nouns.events import JobStarted as JobStarted
+from wizard.nouns.events import Measured as Measured
+from wizard.nouns.events import Noted as Noted
+from wizard.nouns.events import PhaseDone as PhaseDone
+from wizard.nouns.events import PhaseStarted as PhaseStarted
+from wizard.nouns.events import Progress as Progress
+from wizard.nouns.events import RunEvent as RunEvent
+from wizard.nouns.events import StepDone as StepDone
+from wizard.nouns.measured import Answers as Answers
+from wizard.nouns.measured import Artifact as Artifact
+from wizard.nouns.measured import Audit as Audit
+from wizard.nouns.measured import ExampleSet as ExampleSet
+from wizard.nouns.measured import Kind as Kind
+from wizard.nouns.measured import Latency as Latency
+from wizard.nouns.measured import LayerDamage as LayerDamage
+from wizard.nouns.measured import Measurement as Measurement
+from wizard.nouns.measured import Memory as Memory
+from wizard.nouns.measured import Quality as Quality
+from wizard.nouns.model import Ability as Ability
+from wizard.nouns.model import Basis as Basis
+from wizard.nouns.model import Device as Device
+from wizard.nouns.model import Grade as Grade
+from wizard.nouns.model import HostFacts as HostFacts
+from wizard.nouns.model import ModelProfile as ModelProfile
+from wizard.nouns.model import ModelRef as ModelRef
+from wizard.nouns.model import ParameterCount as ParameterCount
+from wizard.nouns.model import Quantity as Quantity
+from wizard.nouns.model import Source as Source
+from wizard.nouns.model import Support as Support
+from wizard.nouns.model import SupportLevel as SupportLevel
+from wizard.nouns.model import Task as Task
+from wizard.nouns.model import Workload as Workload
+from wizard.nouns.verdicts import CandidateVerdict as CandidateVerdict
+from wizard.nouns.verdicts import Clause as Clause
+from wizard.nouns.verdicts import Comparison as Comparison
+from wizard.nouns.verdicts import Failed as Failed
+from wizard.nouns.verdicts import Flip as Flip
+from wizard.nouns.verdicts import Outcome as Outcome
+from wizard.nouns.verdicts import SliceLoss as SliceLoss
+from wizard.nouns.verdicts import Verdict as Verdict
+from wizard.nouns.verdicts import WhoPays as WhoPays
+from wizard.plain import Json as Json
+from wizard.plain import Scalar as Scalar
+from wizard.plain import Value as Value
+from wizard.plain import jsonable as jsonable

@@ -1,0 +1,297 @@
+"""The contract and the advice on it: needs, rules, steps, candidates, plans.
+
+Covers: what the user asked, what the rules said, what shall be tried.
+Does not cover: what was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from wizard.nouns.model import Device, ModelProfile, Quantity, Task, Workload
+from wizard.plain import Value
+
+# --------------------------------------------------------------------------- the contract
+
+
+class Priority(StrEnum):
+    """What matters most among candidates that keep the contract."""
+
+    FASTEST = "fastest"
+    SMALLEST = "smallest"
+    SAFEST = "safest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A limit the user set. `hard` budgets decide the verdict; the others only colour it.
+
+    `quantity` is "latency", "size" or "memory"; units are "ms" or "MB" (10**6 bytes).
+    `percentile` is set for latency only.
+    """
+
+    quantity: Literal["latency", "size", "memory"]
+    at_most: float
+    unit: str
+    percentile: int | None = None
+    hard: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How wrong the compressed model may be: at most `points` below the original.
+
+    For accuracy a point is 0.01 (92.0 % -> 91.0 %); for a rank correlation or an agreement a
+    point is 0.01 as well. Always absolute, never relative. `metric` is "" for the one that the
+    task and the examples suggest.
+    """
+
+    points: float
+    metric: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """The contract as the user stated it. `data` is "sample", a path, or "hub:ID"."""
+
+    device_id: str
+    budgets: tuple[Budget, ...]
+    tolerance: Tolerance
+    priority: Priority = Priority.FASTEST
+    minutes: float = 10.0
+    data: str = "sample"
+    workload: Workload = field(default_factory=Workload)
+    seed: int = 0
+    only: str | None = None
+
+
+# --------------------------------------------------------------------------- advice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The base of every strategy's settings: a frozen dataclass with JSON-friendly fields."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A model family, read from presets/families/<id>.toml.
+
+    `model_types` are config.json's `model_type` values; `shape` is "encoder", "cnn", "vision
+    transformer", "decoder" or "encoder-decoder"; `tested` names what it was tested with.
+    """
+
+    id: str
+    model_types: tuple[str, ...]
+    shape: str
+    tasks: tuple[str, ...] = ()
+    tested: tuple[str, ...] = ()
+    supported: bool = True
+    because: str = ""
+    nearest: str | None = None
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A bundled model, read from assets/samples/<name>/sample.toml."""
+
+    name: str
+    title: str
+    sentence: str
+    task: Task
+    metric: str
+    baseline: float
+    folder: Path
+    workload: Workload
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """A failure in words: what happened and why, and what to do next."""
+
+    code: str
+    message: str
+    next: str
+
+
+class Effect(StrEnum):
+    """What a rule does. Order of precedence: refuse, avoid, warn, propose."""
+
+    REFUSE = "refuse"
+    AVOID = "avoid"
+    WARN = "warn"
+    PROPOSE = "propose"
+
+
+class Confidence(StrEnum):
+    """How sure a rule's author is; it only breaks ties."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """Who says so: kind is paper, docs, issue, measured or judgement."""
+
+    kind: str
+    cite: str
+    supports: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleExample:
+    """A worked case of a rule: with these facts it fires, or does not, because ..."""
+
+    facts: Mapping[str, Value]
+    fires: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One piece of expert advice, read from presets/rules/<id>.toml.
+
+    `when` maps a condition name (`family_in`, `isa_has_any`, ...) to its value. `expect` maps
+    "size_ratio", "speed_ratio" and "drop_points" to (low, high).
+    """
+
+    id: str
+    rung: str
+    title: str
+    effect: Effect
+    steps: tuple[str, ...]
+    confidence: Confidence
+    reviewed: str
+    why: str
+    when: Mapping[str, Value]
+    settings: Mapping[str, Mapping[str, Value]]
+    expect: Mapping[str, tuple[float, float]]
+    sources: tuple[Citation, ...]
+    examples: tuple[RuleExample, ...]
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A strategy's name and its settings: complete, validated, plain values."""
+
+    strategy: str
+    settings: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """A sentence a user can read, the rule that said it and that rule's source."""
+
+    sentence: str
+    rule_id: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a candidate is expected to do, as ranges, before anything ran."""
+
+    size: Quantity
+    latency: Quantity
+    drop: Quantity
+    memory: Quantity
+    seconds: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A recipe the plan proposes to try. `id` is stable: strategy names and a settings digest."""
+
+    id: str
+    title: str
+    steps: tuple[Step, ...]
+    forecast: Forecast
+    reasons: tuple[Reason, ...]
+    warnings: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A recipe the plan will not try, and why. `relax` says what would allow it."""
+
+    what: str
+    because: str
+    rule_id: str | None = None
+    source: str | None = None
+    relax: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WouldChange:
+    """If this one fact were different, that candidate would lead."""
+
+    fact: str
+    then: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterOffer:
+    """When the contract is out of reach: the clause to relax, to what, and what keeps it then.
+
+    `also` are further clauses that must be relaxed with it, where no single one is enough.
+    """
+
+    clause: str
+    relax_to: float
+    unit: str
+    candidate_id: str
+    sentence: str
+    also: tuple[CounterOffer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleTrace:
+    """A rule's part in a plan: "fired", "blocked" (a condition does not hold) or "lost".
+
+    `because` says what it advises, what blocked it or what beat it; `record` how it has done on
+    the bundled samples ("" where it was never run there).
+    """
+
+    rule_id: str
+    title: str
+    effect: Effect
+    outcome: Literal["fired", "blocked", "lost"]
+    because: str
+    source: str
+    record: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobForecast:
+    """What the job itself will cost on this machine."""
+
+    memory: Quantity
+    disk: Quantity
+    seconds: Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Ranked candidates (first = recommended) and everything that explains the ranking."""
+
+    profile: ModelProfile
+    needs: Needs
+    device: Device
+    baseline: Forecast
+    candidates: tuple[Candidate, ...]
+    refusals: tuple[Refusal, ...]
+    also_considered: tuple[Refusal, ...]
+    would_change: tuple[WouldChange, ...]
+    counter_offers: tuple[CounterOffer, ...]
+    job: JobForecast
+    sentence: str
+    rules: tuple[RuleTrace, ...] = ()

@@ -1,0 +1,226 @@
+"""Numbers, models and machines: what came to the door and where it shall run.
+
+Covers: quantities with their basis, model references and profiles, host facts, devices.
+Does not cover: what a user wants of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+# --------------------------------------------------------------------------- numbers
+
+
+class Basis(StrEnum):
+    """Where a number comes from. Every number shown to a user carries one."""
+
+    MEASURED = "measured here"
+    ESTIMATED = "estimated"
+    REPORTED = "measured on your device"
+    CONFIG = "read from the files"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A number with its unit, its range and where it comes from.
+
+    `low` and `high` are the ends of a 95 % interval (measured) or of a forecast range
+    (estimated); None means no interval was computed. `n` counts the observations behind it.
+    """
+
+    value: float
+    unit: str
+    basis: Basis
+    low: float | None = None
+    high: float | None = None
+    n: int = 1
+
+
+# --------------------------------------------------------------------------- the model
+
+
+class Source(StrEnum):
+    """The three doors through which a model comes in."""
+
+    SAMPLE = "sample"
+    HUB = "hub"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRef:
+    """A model as the user named it. `revision` is a commit SHA once `intake` has resolved it.
+
+    `name` is the sample's name, the Hub id, or the folder as typed.
+    """
+
+    source: Source
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        """The way a user types it: `sample:intents`, `owner/name@revision`, or a folder."""
+        if self.source is Source.SAMPLE:
+            return f"sample:{self.name}"
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+
+class Task(StrEnum):
+    """What a model answers. The values are the Hub's own task names."""
+
+    TEXT_CLASSIFICATION = "text-classification"
+    IMAGE_CLASSIFICATION = "image-classification"
+    FEATURE_EXTRACTION = "feature-extraction"
+
+
+class SupportLevel(StrEnum):
+    """What intake says about a model before any weight was read."""
+
+    TESTED = "tested family"
+    SHOULD_WORK = "should work"
+    NOT_HERE = "not here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Support:
+    """Can we do it, why, and if not, what is the nearest thing that works."""
+
+    level: SupportLevel
+    because: str
+    nearest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterCount:
+    """Parameters by the kind of layer that holds them. `other`: norms, biases, positions."""
+
+    embedding: int
+    linear: int
+    conv: int
+    other: int
+
+    @property
+    def total(self) -> int:
+        return self.embedding + self.linear + self.conv + self.other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One request: `batch` inputs of `tokens` tokens (text) or `image_size` pixels a side."""
+
+    batch: int = 1
+    tokens: int | None = None
+    image_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelProfile:
+    """What is known of a model from its config and file list alone; no weights were read.
+
+    `macs` are multiply-accumulates of one request at `workload`. `depthwise_share` is the share
+    of conv parameters that sit in depthwise convolutions (fragile under 8 bits). `weights_bytes`
+    is what the weight files hold (and what a download would cost).
+    """
+
+    ref: ModelRef
+    title: str
+    family: str
+    task: Task | None
+    architecture: str
+    parameters: ParameterCount
+    weights_bytes: int
+    dtype: str
+    macs: int
+    workload: Workload
+    support: Support
+    licence: str | None = None
+    base_model: str | None = None
+    labels: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    image_size: int | None = None
+    channels: int = 3
+    hidden_size: int | None = None
+    layers: int | None = None
+    vocabulary: int | None = None
+    depthwise_share: float = 0.0
+    tied_embeddings: bool = False
+    files: tuple[str, ...] = ()
+
+    @property
+    def embedding_share(self) -> float:
+        return self.parameters.embedding / max(1, self.parameters.total)
+
+
+# --------------------------------------------------------------------------- machines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """The machine a number was measured on. Stands beside every measured number."""
+
+    cpu: str
+    machine: str
+    isa: frozenset[str]
+    physical_cores: int
+    usable_cores: int
+    ram_bytes: int
+    disk_free_bytes: int
+    system: str
+    python: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Grade(StrEnum):
+    """What a technique gives on a device. UNKNOWN is not UNSUPPORTED."""
+
+    FAST = "fast"
+    SMALL = "small"
+    SLOWER = "slower"
+    UNSUPPORTED = "unsupported"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ability:
+    """One line of a device card: how a technique fares there, who says so, when it was read."""
+
+    grade: Grade
+    source: str
+    read_on: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A place where a model can run.
+
+    Rates are estimates of the usable peak for the whole device in giga-operations per second
+    (one multiply-accumulate = 2 operations); `bandwidth_gbs` in GB/s; `memory_bytes` is the
+    budget for the model process. `measured_here` is true for the machine we run on.
+    """
+
+    id: str
+    name: str
+    group: str
+    subtitle: str
+    arch: str
+    isa: frozenset[str]
+    runtimes: tuple[str, ...]
+    cores: int
+    fp32_gops: float
+    fp16_gops: float | None
+    int8_gops: float | None
+    bandwidth_gbs: float
+    overhead_us_per_op: float
+    memory_bytes: int
+    max_file_bytes: int | None
+    abilities: Mapping[str, Ability]
+    sources: tuple[str, ...]
+    measured_here: bool = False
+
+    def grade(self, technique: str) -> Grade:
+        """UNKNOWN when the card is silent."""
+        ability = self.abilities.get(technique)
+        return ability.grade if ability else Grade.UNKNOWN
