@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from tests.test_who_pays import a_world, is_short_german, paid, pairs_of, without_truth
 
-pytestmark = [pytest.mark.slow, pytest.mark.simulation, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 WORLDS = 600
 
 

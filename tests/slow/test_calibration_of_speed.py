@@ -103,6 +103,7 @@ def test_a_real_speed_up_is_seen(kind):
     assert seen >= 0.8
 
 
+@pytest.mark.alone
 def test_a_file_against_itself_is_not_faster_for_real(bench, tmp_path):  # noqa: F811 - likewise
     """Twenty measurements of one file beside itself, each in two fresh processes."""
     first = a_model(tmp_path / "one.onnx", a_weight())

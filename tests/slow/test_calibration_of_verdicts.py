@@ -24,7 +24,7 @@ from wizard.compare.paired import (
 from wizard.compare.score import quality_clause
 from wizard.nouns import Quality, Verdict
 
-pytestmark = [pytest.mark.slow, pytest.mark.simulation, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 # A tenth of the real number, for time; the bound only becomes a little noisier.
 RESAMPLES = 1000
 # Rows with a tolerance that so many rows can settle.

@@ -16,6 +16,7 @@ from tests.ui.browser import ARGUMENTS, find
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.filterwarnings("ignore"),  # gradio's queue with pandas 3
 ]
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
