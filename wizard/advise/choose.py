@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
@@ -43,6 +44,7 @@ CANDIDATES_AT_MOST = 4
 ORDER = {Effect.REFUSE: 0, Effect.AVOID: 1, Effect.WARN: 2, Effect.PROPOSE: 3}
 SURENESS = {Confidence.HIGH: 0, Confidence.MEDIUM: 1, Confidence.LOW: 2}
 NOT_ASKED = "You asked for another technique and no other."
+LATER = "It is tried when the first recipes do not keep the contract."
 WORSE = {Grade.UNKNOWN: 1}  # UNSUPPORTED never gets as far as the ranking
 # Which facts belong to what a person could change, and the sentence that says so.
 ABOUT = {
@@ -81,13 +83,15 @@ class Case:
 class Decision:
     """What comes of a case: best candidate first, and every recipe left out with its reason.
 
-    `lost` says, by id, what beat each rule that fired in vain.
+    `lost` says, by id, what beat each rule that fired in vain; `ladder` is what was left out for
+    room, from cheap to costly.
     """
 
     candidates: tuple[Candidate, ...]
     refusals: tuple[Refusal, ...]
     considered: tuple[Refusal, ...]
     lost: Mapping[str, str]
+    ladder: tuple[Candidate, ...] = ()
 
 
 def decide(case: Case, facts: Facts) -> Decision:
@@ -134,7 +138,13 @@ def decide(case: Case, facts: Facts) -> Decision:
         refusals=_unique(refused),
         considered=_unique(considered),
         lost=lost,
+        ladder=tuple(sorted(left, key=lambda one: (_cost(one), _rank(case, one)))),
     )
+
+
+def _cost(candidate: Candidate) -> int:
+    """Seconds by powers of two: what takes about as long is ordered by what it promises."""
+    return round(math.log2(max(candidate.forecast.seconds.value, 1.0)))
 
 
 def _about_the_whole_plan(case: Case, fired: Iterable[Rule]) -> tuple[Reason, ...]:
@@ -379,7 +389,7 @@ def _beaten(best: Candidate) -> str:
 def _left_out(candidate: Candidate, best: Candidate) -> Refusal:
     return Refusal(
         what=candidate.title,
-        because=_beaten(best),
+        because=f"{_beaten(best)} {LATER}",
         rule_id=candidate.reasons[0].rule_id,
         source=candidate.reasons[0].source,
         relax=f"Try it with --only {candidate.steps[-1].strategy}.",

@@ -126,8 +126,7 @@ def _others(needs: Needs) -> list[str]:
         words += ["--calibration", named.calibration]
     if needs.workload.tokens is not None:
         words += ["--tokens", str(needs.workload.tokens)]
-    if needs.seed:
-        words += ["--seed", str(needs.seed)]
-    if needs.only:
-        words += ["--only", needs.only]
+    words += ["--seed", str(needs.seed)] if needs.seed else []
+    words += ["--only", needs.only] if needs.only else []
+    words += ["--improve"] if needs.improve else []
     return words

@@ -52,6 +52,7 @@ def advise(
         job=estimate.job(profile, decision.candidates),
         sentence=sentence_of(profile, needs, device),
         rules=traces(case, facts, decision),
+        ladder=decision.ladder,
     )
 
 

@@ -189,6 +189,7 @@ def needs_of(options: argparse.Namespace, profile: ModelProfile) -> Needs:
         workload=profile.workload,
         seed=options.seed,
         only=options.only,
+        improve=options.improve,
     )
 
 

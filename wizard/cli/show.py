@@ -17,6 +17,7 @@ from wizard.nouns import (
     CandidateFailed,
     CounterOffer,
     Device,
+    Discarded,
     Finished,
     HostFacts,
     JobStarted,
@@ -25,6 +26,7 @@ from wizard.nouns import (
     ModelProfile,
     Noted,
     PhaseDone,
+    PhasesAdded,
     PhaseStarted,
     RunEvent,
     Sample,
@@ -198,6 +200,8 @@ class Progress:
         """Print what a person following along wants to know."""
         if isinstance(event, JobStarted):
             self._titles = {phase: title for phase, title, _ in event.phases}
+        if isinstance(event, PhasesAdded):
+            self._titles |= {phase: title for phase, title, _ in event.phases}
         line = self._line(event)
         if line and not self._quiet:
             print(line, file=sys.stderr, flush=True)
@@ -213,13 +217,17 @@ class Progress:
                     f"    {event.candidate_id}: {event.size_mb:.2f} MB, "
                     f"{event.latency_ms:.2f} ms, score {event.score:.4f} ({event.label})"
                 )
-            case CandidateFailed():
-                return f"    {event.candidate_id} failed: {event.because}"
+            case CandidateFailed() | Discarded():
+                what = "failed" if isinstance(event, CandidateFailed) else "left out"
+                return f"    {event.candidate_id} {what}: {event.because}"
+            case PhasesAdded():
+                return f"going on with: {', '.join(title for _, title, _ in event.phases)}"
             case BestSoFar():
                 return f"    best so far: {event.candidate_id} ({event.overall.value})"
             case Noted():
                 return f"    note: {event.sentence}"
-        return ""
+            case _:
+                return ""
 
 
 def result(outcome: Mapping[str, Json], *, as_json: bool) -> None:
@@ -236,15 +244,23 @@ def result(outcome: Mapping[str, Json], *, as_json: bool) -> None:
         say(f"  {clause['verdict']:<11}  {clause['name']}: {clause['because']}")
         if clause.get("next"):
             say(f"               next: {clause['next']}")
-    for one in map(_mapping, _list(outcome["candidates"])):
-        if one["status"] == "failed":
-            say(f"  failed       {one['title']}: {one['because']}")
+    _not_measured(outcome)
     _who_pays(_mapping(outcome.get("who_pays")))
     hurt = _damage(outcome)
     if hurt:
         say(f"  damage       {hurt}")
     if outcome.get("bundle"):
         say(f"bundle: {outcome['bundle']}")
+
+
+def _not_measured(outcome: Mapping[str, Json]) -> None:
+    """What failed or was left out, each with why, and why nothing further was tried."""
+    for one in map(_mapping, _list(outcome["candidates"])):
+        if one["status"] in {"failed", "left out"}:
+            say(f"  {one['status']:<11}  {one['title']}: {one['because']}")
+    stopped = _mapping(outcome.get("ladder")).get("stopped")
+    if stopped and _mapping(outcome["verdict"])["overall"] != "PASS":
+        say(f"  no further   {stopped}")
 
 
 def counter_offers(offers: Iterable[tuple[CounterOffer, str]]) -> None:

@@ -1,7 +1,8 @@
 """The child process of a job: waits its turn, works under limits, has the last word.
 
 Started as `python -m wizard.jobs.child FOLDER`. Covers: the turn (one heavy job at a time on a
-machine), the memory and time watchdog, turning any failure into one last event.
+machine), the memory and time watchdog, turning any failure into one last event. When the minutes
+are spent, what is being made or measured is ended and the best so far is packed.
 Does not cover: the work itself (`run.walk`). The one broad `except` of the house is here.
 """
 
@@ -24,7 +25,7 @@ from wizard.run import Site, pair, result_object, walk
 from wizard.run.outcome import write_json
 
 WATCH_SECONDS = 0.25
-# The walk stops by itself when the minutes are spent; this is for a step that hangs.
+# For packing the best so far once the minutes are spent; then the job is ended.
 GRACE_SECONDS = 20.0
 
 
@@ -57,6 +58,8 @@ def main(folder: Path) -> int:
         with _turn(folder.parent, log):
             _watch(folder, request, log)
             return _work(folder, request, log)
+    except TimeUp as error:
+        log.finish(_failure(library.explain(error), Ending.TIMED_OUT))
     except WizardError as error:
         log.finish(_failure(library.explain(error)))
     except OSError as error:
@@ -135,21 +138,45 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
 
 def _watch(folder: Path, request: store.Request, log: EventLog) -> None:
     """Start the thread that ends the job when it takes too much memory or time."""
-    limit = time.time() + request.plan.needs.minutes * 60 * 1.1 + GRACE_SECONDS
-    threading.Thread(target=_guard, args=(request, log, limit), daemon=True).start()
+    over = time.time() + request.plan.needs.minutes * 60
+    threading.Thread(target=_guard, args=(request, log, over), daemon=True).start()
 
 
-def _guard(request: store.Request, log: EventLog, until: float) -> None:
+def _guard(request: store.Request, log: EventLog, over: float) -> None:
     import psutil
 
     me = psutil.Process()
+    until = over + max(GRACE_SECONDS, 0.1 * request.plan.needs.minutes * 60)
+    stopped = False
     while True:
         time.sleep(WATCH_SECONDS)
+        if time.time() > over and not stopped:
+            stopped = True
+            _stop_working(me)
         if _resident(me) > request.memory_bytes:
             _end_now(log, _failure(library.explain(_out_of_memory(request))))
         if time.time() > until:
             explained = library.explain(TimeUp(minutes=request.plan.needs.minutes))
             _end_now(log, _failure(explained, Ending.TIMED_OUT))
+
+
+def _stop_working(me: object) -> None:
+    """End the processes that make or measure; the walk then packs the best so far.
+
+    The server that steps are forked from and multiprocessing's own helper stay.
+    """
+    import psutil
+
+    assert isinstance(me, psutil.Process)  # noqa: S101 - narrows the type for mypy
+    for process in me.children(recursive=True):
+        try:
+            words = " ".join(process.cmdline())
+            helper = "resource_tracker" in words
+            server = "forkserver" in words and process.ppid() == me.pid
+            if not helper and not server:
+                process.kill()
+        except psutil.NoSuchProcess:
+            continue
 
 
 def _resident(me: object) -> int:

@@ -24,6 +24,7 @@ from wizard.nouns import (
     Artifact,
     Audit,
     ExampleSet,
+    Glance,
     HostFacts,
     Measurement,
     ModelProfile,
@@ -33,6 +34,7 @@ from wizard.nouns import (
 )
 
 ROWS_UNOPTIMIZED = 8
+ROWS_AT_A_GLANCE = 64
 # Shares of the largest output by which the plain graph may differ, with and without another answer;
 # healthy 8-bit files differ by 1.4 % at most (27 files of the samples).
 FLIPPED, DIFFERENT = 0.05, 0.1
@@ -181,6 +183,16 @@ def _elsewhere(
     return found, (unsure,) if unsure else ()
 
 
+def glance(artifact: Artifact, original: Measurement, bench: Bench) -> Glance:
+    """How the first rows' answers differ from the original's; about a second."""
+    import numpy as np
+
+    kept = np.load(_outputs(bench, original.artifact), allow_pickle=False)
+    with Process(artifact.path, bench.feeds, bench.threads) as process:
+        raw = quality.first_outputs(process, bench.folder / "glance.npy", ROWS_AT_A_GLANCE)
+    return quality.glance(raw, kept[: len(raw)], bench.profile)
+
+
 def answer_one(model: Path, feeds: Path, profile: ModelProfile) -> OneAnswer:
     """What a model says to the first row of `feeds`."""
     import tempfile
@@ -254,6 +266,7 @@ __all__ = [
     "answer_one",
     "calibration_doubts",
     "check_metric",
+    "glance",
     "raw_answers",
     "weigh_candidate",
     "weigh_original",

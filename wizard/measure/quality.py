@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 from wizard.errors import BadNeeds
 from wizard.measure import macro
 from wizard.measure.process import Process
-from wizard.nouns import Answers, Basis, ExampleSet, ModelProfile, Quality, Quantity, Task
+from wizard.nouns import (
+    Answers,
+    Basis,
+    ExampleSet,
+    Glance,
+    ModelProfile,
+    Quality,
+    Quantity,
+    Task,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +66,30 @@ def outputs(process: Process, out: Path, report: Callable[[float, str], None]) -
     whole = np.concatenate(parts)
     np.save(out, whole)
     return whole
+
+
+def first_outputs(process: Process, out: Path, rows: int) -> Array:
+    """The answers to the first rows only, as `outputs` gives them; `out` is removed again."""
+    import numpy as np
+
+    process.ask("answer", out=str(out), start=0, count=rows)
+    first: Array = np.load(out, allow_pickle=False)
+    out.unlink()
+    return first
+
+
+def glance(raw: Array, original: Array, profile: ModelProfile) -> Glance:
+    """Changed top answers, or the mean cosine of embeddings, over the rows of `raw`."""
+    import numpy as np
+
+    rows = len(raw)
+    if not np.isfinite(raw).all():
+        return Glance(rows=rows, not_numbers=True)
+    if profile.task is not Task.FEATURE_EXTRACTION:
+        return Glance(rows=rows, changed=int((raw.argmax(1) != original.argmax(1)).sum()))
+    lengths = np.linalg.norm(raw, axis=1) * np.linalg.norm(original, axis=1)
+    cosines = (raw * original).sum(axis=1) / np.maximum(lengths, 1e-30)
+    return Glance(rows=rows, cosine=float(cosines.mean()))
 
 
 def score(

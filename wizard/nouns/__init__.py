@@ -32,12 +32,14 @@ from wizard.nouns.events import ArtifactBundle as ArtifactBundle
 from wizard.nouns.events import BestSoFar as BestSoFar
 from wizard.nouns.events import BundleFile as BundleFile
 from wizard.nouns.events import CandidateFailed as CandidateFailed
+from wizard.nouns.events import Discarded as Discarded
 from wizard.nouns.events import Ending as Ending
 from wizard.nouns.events import Finished as Finished
 from wizard.nouns.events import JobStarted as JobStarted
 from wizard.nouns.events import Measured as Measured
 from wizard.nouns.events import Noted as Noted
 from wizard.nouns.events import PhaseDone as PhaseDone
+from wizard.nouns.events import PhasesAdded as PhasesAdded
 from wizard.nouns.events import PhaseStarted as PhaseStarted
 from wizard.nouns.events import Progress as Progress
 from wizard.nouns.events import RunEvent as RunEvent
@@ -71,6 +73,8 @@ from wizard.nouns.verdicts import Clause as Clause
 from wizard.nouns.verdicts import Comparison as Comparison
 from wizard.nouns.verdicts import Failed as Failed
 from wizard.nouns.verdicts import Flip as Flip
+from wizard.nouns.verdicts import Glance as Glance
+from wizard.nouns.verdicts import LeftOut as LeftOut
 from wizard.nouns.verdicts import Outcome as Outcome
 from wizard.nouns.verdicts import SliceLoss as SliceLoss
 from wizard.nouns.verdicts import Verdict as Verdict

@@ -56,7 +56,10 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """The contract as the user stated it. `data` is "sample", a path, or "hub:ID"."""
+    """The contract as the user stated it. `data` is "sample", a path, or "hub:ID".
+
+    `improve`: go on once the contract is kept, while a further recipe may do better.
+    """
 
     device_id: str
     budgets: tuple[Budget, ...]
@@ -67,6 +70,7 @@ class Needs:
     workload: Workload = field(default_factory=Workload)
     seed: int = 0
     only: str | None = None
+    improve: bool = False
 
 
 # --------------------------------------------------------------------------- advice
@@ -281,7 +285,10 @@ class JobForecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Ranked candidates (first = recommended) and everything that explains the ranking."""
+    """Ranked candidates (first = recommended) and everything that explains the ranking.
+
+    `ladder`: what is tried after them while the contract is not kept, from cheap to costly.
+    """
 
     profile: ModelProfile
     needs: Needs
@@ -295,3 +302,4 @@ class Plan:
     job: JobForecast
     sentence: str
     rules: tuple[RuleTrace, ...] = ()
+    ladder: tuple[Candidate, ...] = ()

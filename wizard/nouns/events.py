@@ -99,6 +99,25 @@ class CandidateFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhasesAdded:
+    """The ladder goes on: phases to expect before packing, as in JobStarted."""
+
+    at: float
+    phases: tuple[tuple[str, str, float], ...]
+    event: Literal["phases_added"] = "phases_added"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discarded:
+    """A rung that a short look or the minutes left ruled out; the job goes on."""
+
+    at: float
+    candidate_id: str
+    because: str
+    event: Literal["discarded"] = "discarded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BestSoFar:
     """The best candidate until now and the verdict it would get."""
 
@@ -149,6 +168,8 @@ RunEvent: TypeAlias = (
     | StepDone
     | Measured
     | CandidateFailed
+    | PhasesAdded
+    | Discarded
     | BestSoFar
     | Noted
     | Finished

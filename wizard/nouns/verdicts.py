@@ -132,12 +132,34 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """A short look at a candidate: `changed` of `rows` top answers, or the mean cosine.
+
+    `not_numbers`: some value was NaN or infinite.
+    """
+
+    rows: int
+    changed: int | None = None
+    cosine: float | None = None
+    not_numbers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A recipe of the ladder that was not measured in full, and why."""
+
+    candidate_id: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A job's whole result: what was planned, measured and concluded.
 
     `measurements` holds every measured candidate by id, `payers` who pays for it; `seconds` the
     wall time of each phase. `counter_offers` were judged; `asked` is the contract as first stated
-    where another was accepted since.
+    where another was accepted since. `left_out` are rungs passed over, `stopped` why the climb
+    ended.
     """
 
     plan: Plan
@@ -151,3 +173,5 @@ class Outcome:
     payers: Mapping[str, WhoPays] = field(default_factory=dict)
     counter_offers: tuple[CounterOffer, ...] = ()
     asked: str = ""
+    left_out: tuple[LeftOut, ...] = ()
+    stopped: str = ""

@@ -11,7 +11,8 @@ from wizard.run import evidence, offers, pair
 from wizard.run.outcome import read_outcome
 from wizard.run.planning import plan_for
 from wizard.run.result import result_object
-from wizard.run.walk import ORIGINAL, Site, walk
+from wizard.run.state import ORIGINAL, Site
+from wizard.run.walk import walk
 
 __all__ = [
     "ORIGINAL",

@@ -29,7 +29,7 @@ from wizard.nouns import (
     Value,
     Workload,
 )
-from wizard.run.walk import Site
+from wizard.run.state import Site
 from wizard.strategies import _contract as contract
 
 GIVEN, AFTER = "given", "after"

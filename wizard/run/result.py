@@ -43,6 +43,7 @@ def result_object(outcome: Outcome, bundle: ArtifactBundle | None) -> Mapping[st
         "who_pays": _who_pays(outcome, best, flips=True),
         "original": _measured(outcome.original),
         "candidates": [_candidate(candidate, outcome) for candidate in plan.candidates],
+        "ladder": _ladder(outcome),
         "chosen": comparison.chosen,
         "nearest": comparison.nearest,
         "bundle": bundle.folder.as_posix() if bundle else None,
@@ -75,19 +76,38 @@ def _clause(clause: Clause) -> Json:
 
 def _candidate(candidate: Candidate, outcome: Outcome) -> Json:
     failed = next((f for f in outcome.failed if f.candidate_id == candidate.id), None)
+    out = next((one for one in outcome.left_out if one.candidate_id == candidate.id), None)
     measurement = outcome.measurements.get(candidate.id)
     verdict = next((v for v in outcome.comparison.verdicts if v.candidate_id == candidate.id), None)
-    status = "failed" if failed else "measured" if measurement else "not tried"
+    status = "failed" if failed else "left out" if out else "not tried"
+    stopped = failed or out
     return {
         "id": candidate.id,
         "title": candidate.title,
         "steps": [jsonable(step) for step in candidate.steps],
         "forecast": None if _is_given(candidate) else jsonable(candidate.forecast),
         "measured": _measured(measurement) if measurement else None,
-        "status": status,
+        "status": "measured" if measurement else status,
         "verdict": verdict.overall.value if verdict else None,
         "who_pays": _who_pays(outcome, candidate.id, flips=False),
-        "because": failed.because if failed else [r.sentence for r in candidate.reasons],
+        "because": stopped.because if stopped else [r.sentence for r in candidate.reasons],
+    }
+
+
+def _ladder(outcome: Outcome) -> Json:
+    """Recipes beyond the first ones: what was left out and why, what was not come to, the end."""
+    out = {one.candidate_id: one.because for one in outcome.left_out}
+    return {
+        "stopped": outcome.stopped or None,
+        "not_tried": [
+            {
+                "id": one.id,
+                "title": one.title,
+                "forecast": jsonable(one.forecast),
+                "because": out.get(one.id),
+            }
+            for one in outcome.plan.ladder
+        ],
     }
 
 

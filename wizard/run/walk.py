@@ -13,124 +13,56 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from wizard import bundle, examples, intake, library, measure
-from wizard.compare import compare, judge
+from wizard import bundle, library, measure
+from wizard.compare import climb, compare, judge
 from wizard.errors import NotSupported, TimeUp, WizardError
-from wizard.measure.saturation import saturates
 from wizard.nouns import (
     Artifact,
     ArtifactBundle,
     BestSoFar,
     Candidate,
     CandidateFailed,
-    CandidateVerdict,
+    Discarded,
     Failed,
-    HostFacts,
     JobStarted,
     Kind,
+    LeftOut,
     Measured,
     Measurement,
-    ModelRef,
-    Noted,
     Outcome,
-    PhaseDone,
-    PhaseStarted,
+    PhasesAdded,
     Plan,
-    Progress,
-    RunEvent,
     Step,
     StepDone,
-    WhoPays,
     jsonable,
 )
 from wizard.run.offers import measured_offers
+from wizard.run.opening import open_model, workbench
 from wizard.run.outcome import payers_of, write_json
 from wizard.run.result import result_object
-from wizard.strategies import _contract as contract
-
-ORIGINAL = "original"
-OPEN, ROWS, EXPORT, WEIGH, PACK = "open", "rows", "export", "original", "pack"
-# (phase, title, usual seconds on two cores); the seconds only shape the progress bar.
-BEFORE_TRYING = (
-    (OPEN, "Open the model", 1.0),
-    (ROWS, "Prepare the examples", 2.0),
-    (EXPORT, "Translate it for ONNX Runtime", 12.0),
-    (WEIGH, "Measure the original", 8.0),
+from wizard.run.state import (
+    AFTER_TRYING,
+    BEFORE_TRYING,
+    EXPORT,
+    ORIGINAL,
+    PACK,
+    WEIGH,
+    Site,
+    Walk,
 )
-AFTER_TRYING = (PACK, "Pack the bundle", 3.0)
-# Share of the allowed minutes after which no further candidate is begun: packing needs the rest.
-LAST_START = 0.9
+from wizard.strategies import _contract as contract
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Where and with what the walk works. `clock` is wall time in seconds since the epoch.
+class _Tools:
+    """What making and measuring a candidate needs."""
 
-    `apply` makes one step's artifact; a job does it in a process of its own. `open` finds the
-    model's folder; `packs` is false where no bundle is wanted.
-    """
-
-    folder: Path
-    cache: Path
-    host: HostFacts
-    threads: int
-    clock: Callable[[], float]
-    emit: Callable[[RunEvent], None]
-    command: str = ""
-    apply: Callable[[Step, Artifact, contract.Workbench], Artifact] = contract.apply_step
-    open: Callable[[ModelRef, Callable[[float, str], None]], Path] = intake.folder_of
-    packs: bool = True
-
-
-@dataclass(slots=True)
-class _Walk:
-    """What is known so far; the only mutable thing in the room."""
-
-    plan: Plan
-    site: Site
-    began: float
-    seconds: dict[str, float] = field(default_factory=dict)
-    made: dict[tuple[str, ...], Artifact] = field(default_factory=dict)
-    measurements: dict[str, Measurement] = field(default_factory=dict)
-    verdicts: dict[str, CandidateVerdict] = field(default_factory=dict)
-    payers: dict[str, WhoPays] = field(default_factory=dict)
-    failed: list[Failed] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def phase(self, name: str, detail: str = "") -> _Phase:
-        return _Phase(self, name, detail)
-
-    def minutes_left(self) -> float:
-        return self.plan.needs.minutes - (self.site.clock() - self.began) / 60
-
-
-class _Phase:
-    """Emits PhaseStarted and PhaseDone around a block and keeps its seconds."""
-
-    def __init__(self, walk: _Walk, name: str, detail: str) -> None:
-        self._walk, self._name, self._detail = walk, name, detail
-        self._began = 0.0
-
-    def __enter__(self) -> Callable[[float, str], None]:
-        site = self._walk.site
-        self._began = site.clock()
-        site.emit(PhaseStarted(at=self._began, phase=self._name, detail=self._detail))
-
-        def report(fraction: float, detail: str = "") -> None:
-            share = min(1.0, max(0.0, fraction))
-            site.emit(Progress(at=site.clock(), phase=self._name, fraction=share, detail=detail))
-
-        return report
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None:
-            return
-        now = self._walk.site.clock()
-        self._walk.seconds[self._name] = round(now - self._began, 3)
-        self._walk.site.emit(PhaseDone(at=now, phase=self._name, seconds=now - self._began))
+    workbench: contract.Workbench
+    bench: measure.Bench
+    original: Measurement
 
 
 def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
@@ -141,22 +73,25 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
     """
     if not plan.candidates:
         raise _nothing_to_do(plan)
-    state = _Walk(plan=plan, site=site, began=site.clock())
+    state = Walk(plan=plan, site=site, began=site.clock())
     site.emit(JobStarted(at=site.clock(), phases=phases_of(plan)))
-    model_folder, bench, calibration = _open(state)
-    workbench = _workbench(state, model_folder, calibration)
-    original = _weigh_original(state, workbench, bench)
+    model_folder, bench, calibration = open_model(state)
+    tools = _weigh_original(state, workbench(state, model_folder, calibration), bench)
     for candidate in plan.candidates:
-        _try(state, candidate, workbench, bench, original)
-        _keep(state, original, bench)
-    outcome = _keep(state, original, bench)
+        _try(state, candidate, tools)
+        _keep(state, tools)
+    _climb(state, tools)
+    outcome = _keep(state, tools)
     return outcome, _pack(state, outcome, model_folder, bench)
 
 
 def phases_of(plan: Plan) -> tuple[tuple[str, str, float], ...]:
     """(id, title, forecast seconds) of every phase, in order."""
-    tried = [(f"try:{c.id}", c.title, c.forecast.seconds.value) for c in plan.candidates]
-    return (*BEFORE_TRYING, *tried, AFTER_TRYING)
+    return (*BEFORE_TRYING, *(_phase_of(one) for one in plan.candidates), AFTER_TRYING)
+
+
+def _phase_of(candidate: Candidate) -> tuple[str, str, float]:
+    return f"try:{candidate.id}", candidate.title, candidate.forecast.seconds.value
 
 
 def _nothing_to_do(plan: Plan) -> WizardError:
@@ -165,79 +100,52 @@ def _nothing_to_do(plan: Plan) -> WizardError:
     return NotSupported(strategy=what, because=because)
 
 
-def _open(state: _Walk) -> tuple[Path, measure.Bench, Path | None]:
-    plan, site = state.plan, state.site
-    with state.phase(OPEN, str(plan.profile.ref)) as report:
-        model_folder = site.open(plan.profile.ref, report)
-        intake.check_weights(model_folder)
-    with state.phase(ROWS, plan.needs.data) as report:
-        needs = plan.needs
-        rows = examples.read(plan.profile, needs.data, seed=needs.seed, scratch=site.folder)
-        measure.check_metric(needs.tolerance.metric, rows.test)
-        report(0.3, "")
-        for sentence in rows.notes:
-            _note(state, sentence)
-        calibration = _feeds(plan, model_folder, rows.calibration, site.folder / "calibration.npz")
-        report(0.6, "")
-        feeds = _feeds(plan, model_folder, rows.test, site.folder / "test.npz")
-        if feeds is None:
-            raise NotSupported(strategy="measuring", because="there is not one example to run")
-        for sentence in measure.calibration_doubts(calibration, feeds) if calibration else ():
-            _note(state, sentence)
-    bench = measure.Bench(
-        profile=plan.profile,
-        feeds=feeds,
-        examples=rows.test,
-        workload=plan.needs.workload,
-        threads=site.threads,
-        folder=site.folder,
-        host=site.host,
-        report=lambda fraction, detail: None,
-        calibration=calibration,
-        saturates=saturates(plan.device.arch, plan.device.isa),
-        metric=plan.needs.tolerance.metric,
-    )
-    return model_folder, bench, calibration
+def _climb(state: Walk, tools: _Tools) -> None:
+    """Rung by rung, from cheap to costly, while that is worth its time."""
+    while True:
+        found = climb.next_rung(
+            state.plan,
+            compare(state.plan, tools.original, state.measurements, state.verdicts),
+            state.measurements,
+            {*state.measurements, *state.left_out, *(one.candidate_id for one in state.failed)},
+            seconds_left=state.seconds_left(),
+            pace=state.pace(),
+        )
+        for one in found.left_out:
+            _leave_out(state, one)
+        if found.rung is None:
+            state.stopped = found.because
+            return
+        rung, plan = found.rung, state.plan
+        rest = tuple(one for one in plan.ladder if one.id != rung.id)
+        state.plan = dataclasses.replace(plan, candidates=(*plan.candidates, rung), ladder=rest)
+        state.site.emit(PhasesAdded(at=state.site.clock(), phases=(_phase_of(rung),)))
+        _try(state, rung, tools, at_a_glance=True)
+        _keep(state, tools)
 
 
-def _note(state: _Walk, sentence: str) -> None:
-    state.notes.append(sentence)
-    state.site.emit(Noted(at=state.site.clock(), sentence=sentence))
+def _leave_out(state: Walk, one: LeftOut) -> None:
+    state.left_out[one.candidate_id] = one
+    at = state.site.clock()
+    state.site.emit(Discarded(at=at, candidate_id=one.candidate_id, because=one.because))
 
 
-def _feeds(plan: Plan, folder: Path, rows: examples.ExampleSet, out: Path) -> Path | None:
-    if not len(rows):
-        return None
-    return examples.prepare(plan.profile, folder, rows, plan.needs.workload, out)
-
-
-def _workbench(state: _Walk, folder: Path, calibration: Path | None) -> contract.Workbench:
-    return contract.Workbench(
-        folder=state.site.folder / "made",
-        model_folder=folder,
-        profile=state.plan.profile,
-        device=state.plan.device,
-        calibration=calibration,
-        cache=state.site.cache,
-        seed=state.plan.needs.seed,
-        threads=state.site.threads,
-        report=lambda fraction, detail: None,
-    )
-
-
-def _weigh_original(
-    state: _Walk, workbench: contract.Workbench, bench: measure.Bench
-) -> Measurement:
+def _weigh_original(state: Walk, bench: contract.Workbench, scales: measure.Bench) -> _Tools:
     site = state.site
-    with state.phase(EXPORT) as report:
-        checkpoint = contract.artifact_of(workbench.model_folder)
-        export = _export_of(state.plan)
-        artifact = _make(state, [export], checkpoint, _reporting(workbench, report))
-        site.emit(_step_done(state, ORIGINAL, export, artifact))
-    with state.phase(WEIGH) as report:
-        original = measure.weigh_original(artifact, dataclasses.replace(bench, report=report))
-        site.emit(_measured(state, ORIGINAL, original))
-    return original
+    try:
+        with state.phase(EXPORT) as report:
+            checkpoint = contract.artifact_of(bench.model_folder)
+            export = _export_of(state.plan)
+            artifact = _make(state, [export], checkpoint, _reporting(bench, report))
+            site.emit(_step_done(state, ORIGINAL, export, artifact))
+        with state.phase(WEIGH) as report:
+            original = measure.weigh_original(artifact, dataclasses.replace(scales, report=report))
+            site.emit(_measured(state, ORIGINAL, original))
+    except WizardError as error:
+        if state.is_over():  # it was stopped, whatever it says
+            raise TimeUp(minutes=state.plan.needs.minutes) from error
+        raise
+    return _Tools(workbench=bench, bench=scales, original=original)
 
 
 def _export_of(plan: Plan) -> Step:
@@ -254,7 +162,7 @@ def _reporting(
 
 
 def _make(
-    state: _Walk, steps: Sequence[Step], start: Artifact, workbench: contract.Workbench
+    state: Walk, steps: Sequence[Step], start: Artifact, workbench: contract.Workbench
 ) -> Artifact:
     """Apply the steps in order; a prefix made before is not made again."""
     artifact = start
@@ -267,36 +175,62 @@ def _make(
     return artifact
 
 
-def _try(
-    state: _Walk,
-    candidate: Candidate,
-    workbench: contract.Workbench,
-    bench: measure.Bench,
-    original: Measurement,
-) -> None:
-    site = state.site
-    if state.minutes_left() < (1 - LAST_START) * state.plan.needs.minutes:
-        _fail(state, candidate, TimeUp(minutes=state.plan.needs.minutes))
+def _try(state: Walk, candidate: Candidate, tools: _Tools, *, at_a_glance: bool = False) -> None:
+    """Make and measure one candidate; a rung is looked at before it is measured in full."""
+    plan, original = state.plan, tools.original
+    if not _fits(state, candidate):
+        _fail(state, candidate, TimeUp(minutes=plan.needs.minutes))
         return
     try:
         with state.phase(f"try:{candidate.id}", candidate.title) as report:
-            started = site.clock()
-            checkpoint = contract.artifact_of(workbench.model_folder)
-            artifact = _make(
-                state, candidate.steps, checkpoint, _reporting(workbench, _part(report, 0.0, 0.4))
-            )
-            done = _step_done(state, candidate.id, candidate.steps[-1], artifact)
-            site.emit(dataclasses.replace(done, seconds=site.clock() - started))
-            weighing = dataclasses.replace(bench, report=_part(report, 0.4, 1.0))
+            artifact = _made(state, candidate, tools, _part(report, 0.0, 0.4))
+            hopeless = _hopeless(state, artifact, tools) if at_a_glance else ""
+            if hopeless:
+                _leave_out(state, LeftOut(candidate_id=candidate.id, because=hopeless))
+                return
+            weighing = dataclasses.replace(tools.bench, report=_part(report, 0.4, 1.0))
             after = measure.weigh_candidate(artifact, original, weighing)
     except WizardError as error:
-        _fail(state, candidate, error)
+        over = TimeUp(minutes=plan.needs.minutes) if state.is_over() else error
+        _fail(state, candidate, over)
         return
     state.measurements[candidate.id] = after
-    payers = payers_of(state.plan, original, after, bench.examples)
+    payers = payers_of(plan, original, after, tools.bench.examples)
     state.payers[candidate.id] = payers
-    state.verdicts[candidate.id] = judge(state.plan, candidate.id, original, after, payers)
-    site.emit(_measured(state, candidate.id, after))
+    state.verdicts[candidate.id] = judge(plan, candidate.id, original, after, payers)
+    state.site.emit(_measured(state, candidate.id, after))
+
+
+def _fits(state: Walk, candidate: Candidate) -> bool:
+    """The first one is always begun: without it there is no verdict at all."""
+    left = state.seconds_left()
+    if not state.measurements:
+        return left > 0
+    return candidate.forecast.seconds.value * state.pace() <= left
+
+
+def _made(
+    state: Walk, candidate: Candidate, tools: _Tools, report: Callable[[float, str], None]
+) -> Artifact:
+    started = state.site.clock()
+    checkpoint = contract.artifact_of(tools.workbench.model_folder)
+    bench = dataclasses.replace(_reporting(tools.workbench, report), seconds=state.seconds_left())
+    artifact = _make(state, candidate.steps, checkpoint, bench)
+    done = _step_done(state, candidate.id, candidate.steps[-1], artifact)
+    state.site.emit(dataclasses.replace(done, seconds=state.site.clock() - started))
+    return artifact
+
+
+def _hopeless(state: Walk, artifact: Artifact, tools: _Tools) -> str:
+    """Why this file need not be measured in full, or ""."""
+    known = compare(state.plan, tools.original, state.measurements, state.verdicts)
+    nearest = state.measurements.get(known.chosen or known.nearest or "")
+    nearest_mb = nearest.size.value if nearest else None
+    return climb.hopeless_by_size(
+        state.plan, artifact.bytes / 1e6, nearest_mb
+    ) or climb.hopeless_at_a_glance(
+        state.plan, tools.original, measure.glance(artifact, tools.original, tools.bench)
+    )
 
 
 def _part(
@@ -306,7 +240,7 @@ def _part(
     return lambda fraction, detail: report(low + (high - low) * fraction, detail)
 
 
-def _fail(state: _Walk, candidate: Candidate, error: WizardError) -> None:
+def _fail(state: Walk, candidate: Candidate, error: WizardError) -> None:
     because = library.explain(error).message
     state.failed.append(Failed(candidate_id=candidate.id, code=error.code, because=because))
     state.site.emit(
@@ -316,8 +250,9 @@ def _fail(state: _Walk, candidate: Candidate, error: WizardError) -> None:
     )
 
 
-def _keep(state: _Walk, original: Measurement, bench: measure.Bench) -> Outcome:
+def _keep(state: Walk, tools: _Tools) -> Outcome:
     """Write what is known to outcome.json, so that a kill loses nothing."""
+    original = tools.original
     comparison = compare(state.plan, original, state.measurements, state.verdicts)
     outcome = Outcome(
         plan=state.plan,
@@ -327,11 +262,13 @@ def _keep(state: _Walk, original: Measurement, bench: measure.Bench) -> Outcome:
         comparison=comparison,
         seconds=dict(state.seconds),
         notes=tuple(state.notes),
-        data_origin=bench.examples.origin,
+        data_origin=tools.bench.examples.origin,
         payers=dict(state.payers),
         counter_offers=measured_offers(
             state.plan, original, state.measurements, state.verdicts.values(), state.payers
         ),
+        left_out=tuple(state.left_out.values()),
+        stopped=state.stopped,
     )
     write_json(state.site.folder / "outcome.json", jsonable(outcome))
     best = comparison.chosen or comparison.nearest
@@ -348,7 +285,7 @@ def _keep(state: _Walk, original: Measurement, bench: measure.Bench) -> Outcome:
 
 
 def _pack(
-    state: _Walk, outcome: Outcome, model_folder: Path, bench: measure.Bench
+    state: Walk, outcome: Outcome, model_folder: Path, bench: measure.Bench
 ) -> ArtifactBundle | None:
     best = outcome.comparison.chosen or outcome.comparison.nearest
     if best is None or not state.site.packs:
@@ -365,7 +302,7 @@ def _pack(
         )
 
 
-def _step_done(state: _Walk, candidate_id: str, step: Step, artifact: Artifact) -> StepDone:
+def _step_done(state: Walk, candidate_id: str, step: Step, artifact: Artifact) -> StepDone:
     return StepDone(
         at=state.site.clock(),
         candidate_id=candidate_id,
@@ -375,7 +312,7 @@ def _step_done(state: _Walk, candidate_id: str, step: Step, artifact: Artifact) 
     )
 
 
-def _measured(state: _Walk, candidate_id: str, measurement: Measurement) -> Measured:
+def _measured(state: Walk, candidate_id: str, measurement: Measurement) -> Measured:
     name = f"measurement-{measurement.artifact.sha256[:12]}.json"
     write_json(state.site.folder / name, jsonable(measurement))
     return Measured(

@@ -37,7 +37,7 @@ class Workbench:
     """What a technique may use. It writes below `folder` (and `cache`), nowhere else.
 
     `calibration` is a feeds file of examples.prepare, or None. `report(fraction, detail)` takes
-    0..1 of the work done.
+    0..1 of the work done; `seconds` is what the job has left, where it has a limit.
     """
 
     folder: Path
@@ -49,6 +49,7 @@ class Workbench:
     seed: int
     threads: int
     report: Callable[[float, str], None]
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ KNOWN = {
     "tokens",
     "seed",
     "only",
+    "improve",
 }
 NOT_HERE = "files cannot be named in the hosted app; use \u201csample\u201d, or upload in the page"
 
@@ -171,6 +172,7 @@ def needs_of(desk: Desk, profile: ModelProfile, asked: dict[str, Any]) -> Needs:
         workload=profile.workload,
         seed=int(_number(asked, "seed", 0)),
         only=str(asked["only"]) if asked.get("only") else None,
+        improve=asked.get("improve") is True,
     )
 
 

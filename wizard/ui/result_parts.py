@@ -244,6 +244,7 @@ def tried(outcome: Outcome) -> str:
     """Every candidate of the plan: figures and verdict, or why there are none."""
     judged = {one.candidate_id: one.overall for one in outcome.comparison.verdicts}
     failed = {one.candidate_id: one.because for one in outcome.failed}
+    failed |= {one.candidate_id: one.because for one in outcome.left_out}
     best = best_of(outcome)
     rows = [_tried_row("Original", outcome.original, "", "")]
     for one in outcome.plan.candidates:

@@ -34,6 +34,7 @@ class View(NamedTuple):
     size: Any
     memory: Any
     minutes: Any
+    improve: Any
     priority: Any
     alert: Any
     back: Any
@@ -41,7 +42,7 @@ class View(NamedTuple):
 
     def answers(self) -> list[Any]:
         """The widgets that hold an answer."""
-        return list(self[:10])
+        return list(self[:11])
 
 
 def draw(desk: Desk) -> View:
@@ -74,7 +75,7 @@ def draw(desk: Desk) -> View:
         interactive=True,
     )
     latency, percentile = _feel()
-    tokens, size, memory, minutes = _limits()
+    tokens, size, memory, minutes, improve = _limits()
     priority = gr.Radio(
         list(words.PRIORITIES),
         value="fastest",
@@ -87,8 +88,8 @@ def draw(desk: Desk) -> View:
     with gr.Row(elem_classes="nav"):
         back = gr.Button(words.BACK, elem_id="back-device")
         forward = gr.Button(words.NEXT_QUALITY, variant="primary", elem_id="next-device")
-    answers = (group, device, use, latency, percentile, tokens, size, memory, minutes, priority)
-    return View(*answers, alert, back, forward)
+    limits = (tokens, size, memory, minutes, improve)
+    return View(group, device, use, latency, percentile, *limits, priority, alert, back, forward)
 
 
 def _feel() -> tuple[Any, Any]:
@@ -113,19 +114,33 @@ def _feel() -> tuple[Any, Any]:
     return latency, percentile
 
 
-def _limits() -> tuple[Any, Any, Any, Any]:
-    with gr.Accordion(words.LIMITS, open=False, elem_id="limits"), gr.Row(elem_classes="pair"):
-        made = [
-            gr.Number(value, label=label, info=hint, elem_id=name, min_width=220, interactive=True)
-            for name, value, label, hint in (
-                ("size", None, words.SIZE, words.SIZE_HINT),
-                ("memory", None, words.MEMORY, words.MEMORY_HINT),
-                ("tokens", None, words.TOKENS, words.TOKENS_HINT),
-                ("minutes", 10, words.MINUTES, words.MINUTES_HINT),
-            )
-        ]
+def _limits() -> tuple[Any, Any, Any, Any, Any]:
+    with gr.Accordion(words.LIMITS, open=False, elem_id="limits"):
+        with gr.Row(elem_classes="pair"):
+            made = _numbers()
+        improve = gr.Radio(
+            list(words.IMPROVES),
+            value=False,
+            label=words.IMPROVE,
+            elem_id="improve",
+            elem_classes=["cards", "small"],
+            interactive=True,
+        )
     size, memory, tokens, minutes = made
-    return tokens, size, memory, minutes
+    return tokens, size, memory, minutes, improve
+
+
+def _numbers() -> list[Any]:
+    """Size, memory, tokens, minutes."""
+    return [
+        gr.Number(value, label=label, info=hint, elem_id=name, min_width=220, interactive=True)
+        for name, value, label, hint in (
+            ("size", None, words.SIZE, words.SIZE_HINT),
+            ("memory", None, words.MEMORY, words.MEMORY_HINT),
+            ("tokens", None, words.TOKENS, words.TOKENS_HINT),
+            ("minutes", 10, words.MINUTES, words.MINUTES_HINT),
+        )
+    ]
 
 
 def _groups(devices: Mapping[str, Device]) -> list[str]:
@@ -159,6 +174,7 @@ def read(view: View, values: Values, before: Needs) -> Needs:
         budgets=tuple(budgets),
         priority=Priority(values[view.priority]),
         minutes=_number(words.MINUTES, values[view.minutes]),
+        improve=bool(values[view.improve]),
         workload=replace(before.workload, tokens=int(tokens)) if tokens else before.workload,
     )
 
@@ -190,6 +206,7 @@ def show(view: View, desk: Desk, session: Session) -> Updates:
         view.size: limits["size"].at_most if "size" in limits else None,
         view.memory: limits["memory"].at_most if "memory" in limits else None,
         view.minutes: needs.minutes,
+        view.improve: needs.improve,
         view.priority: needs.priority.value,
     }
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from wizard.nouns import (
     BestSoFar,
     CandidateFailed,
+    Discarded,
     Finished,
     JobStarted,
     Measured,
     Noted,
     PhaseDone,
+    PhasesAdded,
     PhaseStarted,
     Progress,
     RunEvent,
@@ -49,6 +51,7 @@ class RunView:
     left: float | None = None
     measured: tuple[Measured, ...] = ()
     failed: tuple[CandidateFailed, ...] = ()
+    discarded: tuple[Discarded, ...] = ()
     best: BestSoFar | None = None
     notes: tuple[str, ...] = ()
     ending: Finished | None = None
@@ -91,6 +94,7 @@ def view_of(events: Sequence[RunEvent], now: float | None = None) -> RunView:
         left=None if ending else _left(fold, phases, moment),
         measured=tuple(one for one in events if isinstance(one, Measured)),
         failed=failed,
+        discarded=tuple(one for one in events if isinstance(one, Discarded)),
         best=best[-1] if best else None,
         notes=tuple(one.sentence for one in events if isinstance(one, Noted)),
         ending=ending,
@@ -101,6 +105,8 @@ def _add(fold: _Fold, event: RunEvent) -> None:
     match event:
         case JobStarted():
             fold.expected, fold.start = event.phases, event.at
+        case PhasesAdded():  # what is done last stays last
+            fold.expected = (*fold.expected[:-1], *event.phases, *fold.expected[-1:])
         case PhaseStarted():
             fold.began[event.phase] = event.at
             fold.details[event.phase] = event.detail

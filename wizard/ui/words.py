@@ -69,6 +69,8 @@ PRIORITIES = (
 )
 MINUTES = "Minutes the run may take"
 MINUTES_HINT = "When they are spent, the best so far is delivered."
+IMPROVE = "When the contract is kept"
+IMPROVES = (("Stop there", False), ("Use the minutes to do better", True))
 
 
 class Use(NamedTuple):
