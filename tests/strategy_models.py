@@ -243,6 +243,13 @@ def answers(path, feed):
     return _graph.session(path).run(None, feed)[0]
 
 
+def plain_answers(path, feed):
+    """The same with ONNX Runtime's graph optimization off."""
+    from wizard.strategies import _graph
+
+    return _graph.session(path, optimized=False).run(None, feed)[0]
+
+
 def likeness(one, other):
     """Cosine of the two answers, over all numbers."""
     a, b = one.ravel().astype(np.float64), other.ravel().astype(np.float64)

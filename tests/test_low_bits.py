@@ -238,6 +238,8 @@ def test_a_tied_table_is_stored_once(name, tmp_path):
     assert audit.audit(after.path).findings == ()
     feed = {"ids": np.arange(40)[None]}
     assert models.likeness(*(models.answers(p.path, feed) for p in (tied, after))) > 0.97
+    plain = models.plain_answers(after.path, feed)
+    assert models.likeness(models.answers(after.path, feed), plain) > 0.99
 
 
 def test_a_table_without_a_fitting_block_stays(tmp_path):

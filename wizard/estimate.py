@@ -111,10 +111,13 @@ def storage_of(steps: Iterable[Step]) -> Storage:
 
 
 def _fitted(settings: Mapping[str, object]) -> Storage:
-    """Scales in half precision and zero points of as many bits as the numbers."""
+    """Scales (of tables in half precision) and zero points of as many bits as the numbers."""
     block = _number(settings.get("block"), 64)
     bits, tables = _number(settings.get("bits"), 4), _number(settings.get("embeddings"), 4)
-    scaled = [one + (16 + one) / block if one < 32 else 32.0 for one in (bits, tables)]
+    scaled = [
+        one + (scale + one) / block if one < 32 else 32.0
+        for one, scale in ((bits, 32), (tables, 16))
+    ]
     return Storage(linear=scaled[0], embedding=scaled[1])
 
 
@@ -130,7 +133,7 @@ def _coded(settings: Mapping[str, object]) -> Storage:
 def _mixed(settings: Mapping[str, object]) -> Storage:
     """Most layers end at the fewest bits allowed, the sensitive ones do not."""
     fewest, table = _number(settings.get("fewest"), 2), _number(settings.get("fewest_table"), 4)
-    return Storage(linear=1.3 * fewest, embedding=1.1 * table)
+    return Storage(linear=1.4 * fewest, embedding=1.1 * table)
 
 
 def _smoothed(settings: Mapping[str, object]) -> Storage:

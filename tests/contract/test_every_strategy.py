@@ -160,6 +160,16 @@ def test_a_technique_keeps_its_promise_or_says_why_not(name, model, tmp_path):
     assert (after.parent, after.made_by) == (before.sha256, name)
 
 
+@pytest.mark.parametrize("name", ROUNDING)
+def test_answers_do_not_depend_on_graph_optimization(name, tmp_path):
+    """Whoever turns it off, or runs the file elsewhere, gets the answers that were measured."""
+    after = made(name, "text", tmp_path)
+    feed = _for(after, models.a_feed("text"))
+
+    found, plain = models.answers(after.path, feed), models.plain_answers(after.path, feed)
+    assert models.likeness(found, plain) > 0.99
+
+
 def _for(artifact, feed):
     names = {value.name for value in _graph.load(artifact.path).graph.input}
     return {name: value for name, value in feed.items() if name in names}

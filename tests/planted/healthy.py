@@ -19,6 +19,10 @@ TEXT = (
     ("int8_static", {"method": "percentile"}),
     ("int8_static", {"method": "entropy"}),
     ("int8_weights", {}),
+    ("int8_static_smooth", {}),
+    ("low_bit_weights", {}),
+    ("mixed_precision", {}),
+    ("palettization", {}),
 )
 PICTURES = (
     ("lossless", {}),
@@ -26,6 +30,7 @@ PICTURES = (
     ("int8_static", {}),
     ("int8_static", {"method": "percentile"}),
     ("int8_static", {"method": "entropy"}),
+    ("palettization", {"informed": True}),
 )
 
 

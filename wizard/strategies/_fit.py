@@ -44,7 +44,7 @@ class Blocks:
 def fitted(values: Array, *, bits: int, block: int, method: Method) -> Blocks:
     """Codes for `values` [rows, columns]; columns are filled up with zeros to whole blocks.
 
-    Scales are already rounded to half precision, in which they are stored, where that keeps them.
+    Scales are already rounded to half precision, in which tables store them, where that keeps them.
     """
     import numpy as np
 

@@ -1,8 +1,10 @@
 """Matrices and tables in 2, 4 or 8 bits for ONNX Runtime's n-bit operators, written by ourselves.
 
 Covers: MatMulNBits and GatherBlockQuantized with fitted scales and whole zero points, loud columns
-taken out into one multiplication of the layer's input, scales stored in half precision (widened at
-load), a table that is also the last layer stored once for both.
+taken out into one multiplication of the layer's input, a table that is also the last layer stored
+once for both. Scales of tables are stored in half precision and widened at load; those of matrices
+are not: unless its scales are constants, MatMulNBits answers zeros at accuracy level 4, as it does
+with graph optimization off (ONNX Runtime 1.32).
 Does not cover: how scales are found (_fit.py, _even.py); convolutions.
 Tried with ONNX Runtime 1.32: MatMulNBits takes 2, 4 and 8 bits; 3, 5 and 6 are refused at load.
 """
@@ -36,10 +38,9 @@ class Form:
     method: _fit.Method
     even: bool
 
-    @property
-    def bits_each(self) -> float:
-        """Bits of a number with its share of the scale (half precision) and zero point."""
-        return self.bits + (16 + self.bits) / self.block
+    def bits_each(self, *, table: bool) -> float:
+        """Bits of a number with its share of the scale and zero point."""
+        return self.bits + ((16 if table else 32) + self.bits) / self.block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,8 @@ class Rewrite:
         name = nodes[0].input[0]
         values = numpy_helper.to_array(self.known[name])
         columns = _even.columns_of([values]) if form.even else None
-        self._store(name, values if columns is None else values / columns, form, flat=True)
+        even = values if columns is None else values / columns
+        self._store(name, even, form, flat=True, half=tied is None)
         for node in nodes:
             out = node.output[0] if columns is None else f"{node.output[0]}_few"
             after = [] if columns is None else [self._times(out, columns, node.output[0])]
@@ -128,7 +130,9 @@ class Rewrite:
         self.model.graph.initializer.append(numpy_helper.from_array(values, name))
         return name
 
-    def _store(self, name: str, values: Array, form: Form, *, flat: bool = False) -> None:
+    def _store(
+        self, name: str, values: Array, form: Form, *, flat: bool = False, half: bool = False
+    ) -> None:
         """Codes, scales and zero points of one matrix [outputs, inputs] or table."""
         import numpy as np
         from onnx.helper import make_node
@@ -137,9 +141,9 @@ class Rewrite:
         codes = packed(fit.codes, form.bits)
         self._keep(f"{name}_Q{form.bits}", codes.reshape(len(codes), -1) if flat else codes)
         self._keep(f"{name}_zeros", packed(fit.zeros, form.bits))
-        if _fit.fits_half(fit.scales).all():
-            half = self._keep(f"{name}_half", fit.scales.astype(np.float16))
-            self._first.append(make_node("Cast", [half], [f"{name}_scales"], to=FLOAT))
+        if half and _fit.fits_half(fit.scales).all():
+            halved = self._keep(f"{name}_half", fit.scales.astype(np.float16))
+            self._first.append(make_node("Cast", [halved], [f"{name}_scales"], to=FLOAT))
         else:
             self._keep(f"{name}_scales", fit.scales.astype(np.float32))
 

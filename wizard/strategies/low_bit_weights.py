@@ -143,11 +143,13 @@ def _predicted(before: Artifact, settings: Settings) -> float:
         for name, block in _tables(model, settings).items()
     }
     total, tables = float(before.bytes), _tables(model, settings)
+    halved = tables.keys() - _lowbit.tied_tables(model).keys()
     for name, form in forms.items():
         rows, columns = known[name].dims
         inputs = columns if name in tables else rows
         filled = -(-inputs // form.block) * form.block
-        total += rows * columns / inputs * filled * form.bits_each / 8 - 4 * rows * columns
+        each = form.bits_each(table=name in halved) / 8
+        total += rows * columns / inputs * filled * each - 4 * rows * columns
     return total
 
 

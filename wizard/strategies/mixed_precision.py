@@ -62,7 +62,7 @@ class _Part:
 
     def size(self, form: int) -> float:
         """Bytes at that form."""
-        return self.weights * self.forms[form].bits_each / 8
+        return self.weights * self.forms[form].bits_each(table=self.table) / 8
 
 
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
@@ -213,7 +213,8 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
     del settings
     was, now = _graph.footprint(before.path), _graph.load(after.path)
     _graph.must_hold(_graph.operators(now)["MatMulNBits"], "layer with low-bit weights", TITLE)
-    most = _lowbit.Form(bits=8, block=16, method="clipping", even=True).bits_each / 32
+    widest = _lowbit.Form(bits=8, block=16, method="clipping", even=True)
+    most = widest.bits_each(table=False) / 32
     saved = (was.matmul + was.embedding) * (1 - most)
     _graph.must_weigh(after.bytes, before.bytes - saved, TITLE)
     _graph.must_load(after.path, TITLE)
