@@ -5,7 +5,9 @@ original by renaming nothing: integer operators, QuantizeLinear pairs, n-bit ope
 Each is compared twice: as it runs, and fed with the original's own inputs, which tells what the
 layer adds from what it inherits. Shares of activations beyond a learnt 8-bit range, and of sums
 that a processor without VNNI would cut off. Names are the original's modules.
-Does not cover: layers that were fused away (they are left out); files above 1.5 GB together.
+Where a smaller network takes fewer inputs, the layers that changed are fed together.
+Does not cover: layers that were fused away or give fewer outputs than before, and other layers
+under an old name (they are left out); files above 1.5 GB together.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.errors import WorkerFailed
 from wizard.measure import saturation, skeleton
 from wizard.measure.process import Process
+from wizard.measure.sizes import alike, sizes
 from wizard.nouns import LayerDamage
 
 if TYPE_CHECKING:
@@ -39,12 +42,16 @@ BYTES = {2: (0, 255), 3: (-128, 127)}  # ends of uint8 and int8, by onnx.TensorP
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
-    """One layer of the original; tensors are named alike in both files."""
+    """One layer of the original; tensors are named alike in both files.
+
+    `whole`: the other file's layer takes as many inputs.
+    """
 
     name: str
     operator: str
     input: str
     output: str
+    whole: bool = True
 
 
 def damage(
@@ -102,16 +109,22 @@ def _bytes(path: Path) -> int:
 
 def _both(before: onnx.ModelProto, after: onnx.ModelProto) -> list[_Layer]:
     """The original's layers whose output the other file has too, in the model's order."""
-    stored = {one.name: one for one in before.graph.initializer}
-    makers = {out: node for node in before.graph.node for out in node.output}
-    values = {out for node in after.graph.node for out in node.output}
+    stored, makers = _parts(before)
+    theirs, their_makers = _parts(after)
     found = []
     for node in before.graph.node:
         place = WITH_WEIGHTS.get(node.op_type)
-        if place is None or node.output[0] not in values:
+        if place is None or node.output[0] not in their_makers:
             continue
         weight = _weight(node.input[place], stored, makers)
         if weight is None or (node.op_type == "Gather" and len(weight.dims) != 2):
+            continue
+        there = _behind(node.output[0], their_makers)
+        same, whole = True, True
+        if there is not None:
+            now = sizes(there, theirs, their_makers)
+            whole, same = alike(sizes(node, stored, makers), now)
+        if not same or (there is not None and _another(node, there)):
             continue
         found.append(
             _Layer(
@@ -119,9 +132,22 @@ def _both(before: onnx.ModelProto, after: onnx.ModelProto) -> list[_Layer]:
                 operator=node.op_type,
                 input=node.input[1 - place],
                 output=node.output[0],
+                whole=whole,
             )
         )
     return found
+
+
+def _parts(model: onnx.ModelProto) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is stored, by name, and who makes each value."""
+    stored = {one.name: one for one in model.graph.initializer}
+    return stored, {out: node for node in model.graph.node for out in node.output}
+
+
+def _another(node: onnx.NodeProto, there: onnx.NodeProto) -> bool:
+    """Whether the two come from modules of different names: layers were left out before it."""
+    names = [one.name.rpartition("/")[0] for one in (node, there)]
+    return all(names) and names[0] != names[1]
 
 
 def _weight(name: str, stored: Mapping[str, Any], makers: Mapping[str, Any]) -> Any | None:
@@ -160,7 +186,8 @@ class _Seen:
         stored = {one.name: one for one in after.graph.initializer}
         outside = {one.name for one in after.graph.input}
         heavy = {one.output: _behind(one.output, makers) for one in layers}
-        made = {one.input for one in layers if one.operator != "Gather"} & set(makers)
+        cut = {one.input for one in layers if not one.whole}
+        made = {one.input for one in layers if one.operator != "Gather"} & set(makers) - cut
         return cls(
             heavy={name: node for name, node in heavy.items() if node is not None},
             ranges={

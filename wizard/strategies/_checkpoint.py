@@ -119,6 +119,15 @@ def shape_of(folder: Path) -> Shape:
     return Shape(kept=said["kept"], attributes=said["attributes"])
 
 
+def as_numbered_before(module: str, shape: Shape) -> str:
+    """The module's name in the original, where entries of its list were left out."""
+    for name, numbers in shape.kept.items():
+        if module.startswith(f"{name}."):
+            number, dot, rest = module.removeprefix(f"{name}.").partition(".")
+            return f"{name}.{numbers[int(number)]}{dot}{rest}"
+    return module
+
+
 def reshape(model: Any, shape: Shape, weights: Mapping[str, torch.Tensor]) -> None:
     """Cut `model` to `shape` and to the sizes of `weights`; its numbers are not set."""
     import torch

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.errors import ExportFailed, NotSupported
 from wizard.nouns import Task
 from wizard.strategies import _graph
-from wizard.strategies._checkpoint import load, reason
+from wizard.strategies._checkpoint import Shape, as_numbered_before, load, reason, shape_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ def checked_export(
         del model  # its memory is needed for the file's own weights
         gc.collect()
         report(0.7, "tidying the file")
-        _tidy(raw, path)
+        _tidy(raw, path, shape_of(folder))
         report(0.8, "comparing the answers")
         return _compare(given, expected, path)
 
@@ -191,28 +191,29 @@ def _export(
     program.save(str(path), external_data=True)
 
 
-def _tidy(raw: Path, path: Path) -> None:
+def _tidy(raw: Path, path: Path, shape: Shape) -> None:
     """The exporter's file with its weights, folded and stripped, at `path`."""
     model = _graph.load(raw)
     for left in (raw, raw.with_name(raw.name + ".data")):
         left.unlink(missing_ok=True)
-    name_after_modules(model)
+    name_after_modules(model, shape)
     _graph.fold_transposed_weights(model)
     _graph.drop_unused(model)
     _graph.save(model, path)
 
 
-def name_after_modules(model: onnx.ModelProto) -> None:
+def name_after_modules(model: onnx.ModelProto, shape: Shape) -> None:
     """Name the nodes that may hold weights after the module whose weight they use.
 
     `bert.encoder.layer.0.output.dense/MatMul`: names survive the quantizers, metadata does not.
+    A layer keeps the number it had before others were left out.
     """
     taken: Counter[str] = Counter()
     known = _graph.stored(model)
     for node in model.graph.node:
         module = _module_of(node, known) if node.op_type in WITH_WEIGHTS else ""
         if module:
-            name = f"{module.removeprefix(WRAPPED)}/{node.op_type}"
+            name = f"{as_numbered_before(module.removeprefix(WRAPPED), shape)}/{node.op_type}"
             taken[name] += 1
             node.name = name if taken[name] == 1 else f"{name}_{taken[name]}"
 
