@@ -20,6 +20,7 @@ from wizard.measure import emulated, layers, memory, quality, sanity, saturation
 from wizard.measure.leftovers import must_be_what_was_made
 from wizard.measure.process import Process
 from wizard.measure.quality import check_metric
+from wizard.measure.smaller import beside
 from wizard.nouns import (
     Artifact,
     Audit,
@@ -104,7 +105,7 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
     import numpy as np
 
     sanity.unchanged(original.artifact)
-    looked = _audit(artifact)
+    looked = beside(_audit(artifact), original.audit)
     sanity.unchanged(artifact)
     if artifact.sha256 == original.artifact.sha256:
         return _the_same(artifact, original, bench)

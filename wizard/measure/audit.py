@@ -97,6 +97,8 @@ def audit(path: Path) -> Audit:
         external_data_complete=complete,
         findings=tuple(findings),
         fallbacks=_fallbacks(weights, weight_bits),
+        weights=sum(w.elements for w in weights),
+        work=sum(w.work for w in products),
     )
 
 

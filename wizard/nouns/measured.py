@@ -49,7 +49,9 @@ class Audit:
     `bits` maps an operator type to the mean stored bits per weight; `low_bit_weight_share` is by
     bytes of the fp32 original, `low_bit_mac_share` by arithmetic of MatMul/Gemm/Conv; `label`
     is the human name computed from the file, never from the request. `fallbacks` names the layers
-    left in floating point by a file of fewer bits.
+    left in floating point by a file of fewer bits. `weights` counts the stored numbers of layers
+    and tables, `work` the multiplications with them; `work_share` is the latter's share of the
+    original's, where the network itself is smaller.
     """
 
     label: str
@@ -66,6 +68,9 @@ class Audit:
     optimization_max_difference: float | None = None
     findings: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
+    weights: int = 0
+    work: float = 0.0
+    work_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
