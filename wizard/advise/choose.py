@@ -37,6 +37,7 @@ from wizard.nouns import (
     Step,
     Value,
     jsonable,
+    named_after,
 )
 from wizard.strategies._contract import Strategy, validate
 
@@ -171,7 +172,7 @@ def _only(case: Case, proposals: list[Rule]) -> list[Rule]:
     assert wanted is not None  # noqa: S101 - the caller looked
     named = [rule for rule in proposals if wanted in rule.steps]
     if named:
-        return sorted(named, key=lambda rule: rule.steps[-1] != wanted)[:1]
+        return sorted(named, key=lambda one: (named_after(one.steps) != wanted, len(one.steps)))[:1]
     strategy = case.strategies[wanted]
     before = () if strategy.accepts is Kind.CHECKPOINT else ("to_onnx",)
     after = ("to_onnx",) if strategy.gives is Kind.CHECKPOINT else ()
@@ -342,7 +343,8 @@ def _id(steps: Sequence[Step]) -> str:
     """Stable: the last technique and a digest of the whole recipe."""
     text = json.dumps([jsonable(step) for step in steps], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return f"{steps[-1].strategy.replace('_', '-')}-{digest}"
+    technique = named_after([step.strategy for step in steps])
+    return f"{technique.replace('_', '-')}-{digest}"
 
 
 def _merged(known: Candidate | None, new: Candidate) -> Candidate:
@@ -366,7 +368,7 @@ def misses(needs: Needs, forecast: Forecast) -> int:
 def _rank(case: Case, candidate: Candidate) -> tuple[float, ...]:
     """Smaller is better: room on the device, kept clauses, known techniques, the priority."""
     cast = candidate.forecast
-    grade = case.device.grade(candidate.steps[-1].strategy)
+    grade = case.device.grade(candidate.technique)
     value = {
         Priority.FASTEST: cast.latency.value,
         Priority.SMALLEST: cast.size.value,
@@ -392,5 +394,5 @@ def _left_out(candidate: Candidate, best: Candidate) -> Refusal:
         because=f"{_beaten(best)} {LATER}",
         rule_id=candidate.reasons[0].rule_id,
         source=candidate.reasons[0].source,
-        relax=f"Try it with --only {candidate.steps[-1].strategy}.",
+        relax=f"Try it with --only {candidate.technique}.",
     )

@@ -105,13 +105,13 @@ def on_other_devices(
     """Devices of other groups whose leader is another technique; each technique once."""
     if case.needs.only is not None:
         return
-    techniques = {one.steps[-1].strategy for one in candidates[:1]}
+    techniques = {one.technique for one in candidates[:1]}
     for device in devices:
         if device.group == case.device.group:
             continue
         first = _leader(replace(case, device=device))
-        if first is not None and first.steps[-1].strategy not in techniques:
-            techniques.add(first.steps[-1].strategy)
+        if first is not None and first.technique not in techniques:
+            techniques.add(first.technique)
             yield WouldChange(
                 fact=f"If it ran on another device ({device.name})",
                 then=f"{first.title} would lead.",

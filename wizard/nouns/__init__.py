@@ -28,6 +28,7 @@ from wizard.nouns.advice import Settings as Settings
 from wizard.nouns.advice import Step as Step
 from wizard.nouns.advice import Tolerance as Tolerance
 from wizard.nouns.advice import WouldChange as WouldChange
+from wizard.nouns.advice import named_after as named_after
 from wizard.nouns.events import ArtifactBundle as ArtifactBundle
 from wizard.nouns.events import BestSoFar as BestSoFar
 from wizard.nouns.events import BundleFile as BundleFile

@@ -6,7 +6,7 @@ Does not cover: what was measured.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -191,6 +191,14 @@ class Step:
     settings: Mapping[str, Value] = field(default_factory=dict)
 
 
+EXPORT = "to_onnx"
+
+
+def named_after(strategies: Sequence[str]) -> str:
+    """The technique that a recipe goes by: the last one, the export only if there is no other."""
+    return next((one for one in reversed(strategies) if one != EXPORT), EXPORT)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """A sentence a user can read, the rule that said it and that rule's source."""
@@ -221,6 +229,11 @@ class Candidate:
     forecast: Forecast
     reasons: tuple[Reason, ...]
     warnings: tuple[Reason, ...] = ()
+
+    @property
+    def technique(self) -> str:
+        """The strategy it goes by, as `--only` takes it."""
+        return named_after([step.strategy for step in self.steps])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

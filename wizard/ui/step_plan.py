@@ -95,7 +95,7 @@ def show(view: View, desk: Desk, session: Session) -> Updates:
         return {}
     plan = desk.engine.advise(session.profile, session.needs)
     choices = [(words.ALL_OF_THEM, "")]
-    choices += [(one.title, one.steps[-1].strategy) for one in plan.candidates]
+    choices += [(one.title, one.technique) for one in plan.candidates]
     return {
         view.contract: _contract(plan),
         view.offers_title: offers_title(words.OFFERS, plan.counter_offers),
