@@ -133,6 +133,8 @@ def _orders(
         _groups.CHANNELS: settings.channels,
     }
     touched = [group for group in groups if allowed[group.kind]]
+    if not touched:
+        return [[] for _ in groups]
     needed = sum(_inputs(model, group) ** 2 * FLOAT32 for group in touched)
     if needed > HELD_BYTES:
         because = f"watching its layers would take {needed / 1e9:.0f} GB of memory"
