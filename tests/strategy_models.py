@@ -4,6 +4,7 @@ Exports are made once per test run (three to five seconds each) and shared.
 """
 
 import dataclasses
+import itertools
 import json
 import shutil
 import tempfile
@@ -143,6 +144,28 @@ def text_feeds(path, rows=24):
     return path
 
 
+def with_pieces(folder):
+    """A tokenizer of made-up words for the tiny text model: five special pieces, letters, words."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = [chr(ord("a") + at) for at in range(26)]
+    words = [f"{one}{other}{at}" for at in range(14) for one, other in itertools.pairwise(letters)]
+    vocabulary = [*special, *letters, *words][:VOCABULARY]
+    pieces = {piece: at for at, piece in enumerate(vocabulary)}
+    written = {
+        "version": "1.0",
+        "added_tokens": [
+            {"id": at, "content": one, "special": True, "single_word": False, "lstrip": False,
+             "rstrip": False, "normalized": False}
+            for at, one in enumerate(special)
+        ],
+        "pre_tokenizer": {"type": "Whitespace"},
+        "model": {"type": "WordPiece", "vocab": pieces, "unk_token": "[UNK]",
+                  "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
+    }  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(written))
+    return folder
+
+
 def image_feeds(path, rows=24):
     """Prepared pictures, as examples.prepare writes them."""
     random = np.random.default_rng(1)
@@ -162,7 +185,7 @@ def a_bench(folder, name="text", **changes):
     write = {"text": text_feeds, "image": image_feeds}[name]
     facts = {
         "folder": folder / "made",
-        "model_folder": folder,
+        "model_folder": with_pieces(folder) if name == "text" else folder,
         "profile": a_profile(TASKS[name]),
         "device": a_device(),
         "calibration": write(folder / "calibration.npz"),

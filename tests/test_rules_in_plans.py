@@ -48,6 +48,7 @@ def a_profile(family):
         image_size=None if text else 224,
         layers=12,
         depthwise_share=depthwise,
+        vocabulary={"bert": 30_522, "xlm-roberta": 250_002}.get(family),
     )
 
 
@@ -147,10 +148,14 @@ def test_a_model_that_fits_is_told_so():
 
 
 def test_a_large_word_table_is_pointed_out():
-    """R2: XLM-R's table is two thirds of it."""
-    plan = a_plan("xlm-roberta", "cloud-avx512-vnni")
+    """R2: XLM-R's table is two thirds of it; BERT's one language keeps its words."""
+    plan = a_plan("xlm-roberta", "cloud-avx512-vnni", priority=Priority.SMALLEST)
+    english = a_plan("bert", "cloud-avx512-vnni", priority=Priority.SMALLEST)
+    trimmed = [c for c in plan.candidates if "vocabulary_trimming" in {s.strategy for s in c.steps}]
 
-    assert "trim-the-vocabulary" in {reason.rule_id for reason in plan.candidates[0].warnings}
+    assert trimmed
+    assert "lost-words-read-as-others" in {reason.rule_id for reason in trimmed[0].warnings}
+    assert "one-language-needs-its-words" in {one.rule_id for one in english.refusals}
 
 
 def test_an_impossible_speed_is_called_beyond_the_ladder():

@@ -49,6 +49,7 @@ PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.03, 12
 DROPS: Mapping[str, tuple[float, float]] = {
     "to_onnx": (0.0, 0.0),
     "lossless": (0.0, 0.0),
+    "vocabulary_trimming": (0.0, 1.0),
     "float16": (0.0, 0.3),
     "int8_weights": (0.0, 0.5),
     "int8_dynamic": (0.0, 1.5),
@@ -61,6 +62,9 @@ DROPS: Mapping[str, tuple[float, float]] = {
     "structured_pruning": (0.0, 2.0),
 }
 DROP_UNKNOWN = (0.0, 4.0)
+# Of a word table: single characters, the user's own pieces and places; and what is in the user's
+# scripts (a guess from XLM-R's pieces: about half are Latin).
+ALWAYS_KEPT, OWN_SCRIPTS = 0.15, 0.55
 DYNAMIC_OPERATORS = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
 # Bytes in memory while a file of codes is opened, per byte of the float32 weights: ONNX Runtime
 # keeps every step of expanding them until all are done (intents, 2 to 8 bits: 5.5 to 6.5).
@@ -95,7 +99,7 @@ class Storage:
     growth: float = 1.0
 
 
-def storage_of(steps: Iterable[Step]) -> Storage:
+def storage_of(steps: Sequence[Step]) -> Storage:
     """How a recipe stores each kind of weight."""
     kept = Storage()
     for step in steps:
@@ -115,7 +119,17 @@ def storage_of(steps: Iterable[Step]) -> Storage:
             kept = FEW_BITS[step.strategy](settings)
         elif step.strategy == "float16":
             kept = Storage(embedding=16, linear=16, conv=16, other=16, activations=16)
-    return kept
+    return replace(kept, embedding=_rows_kept(steps) * kept.embedding)
+
+
+def _rows_kept(steps: Sequence[Step]) -> float:
+    """The share of the word table's rows that are left."""
+    shares = [
+        ALWAYS_KEPT + OWN_SCRIPTS * _number(step.settings.get("keep_share"), 0.5)
+        for step in steps
+        if step.strategy == "vocabulary_trimming"
+    ]
+    return min(shares, default=1.0)
 
 
 def share_kept(steps: Iterable[Step]) -> float:

@@ -15,21 +15,21 @@ from wizard.strategies._contract import check_order, discover, validate
 RULES = {rule.id: rule for rule in library.rules()}
 EXPECTED = {"size_ratio", "speed_ratio", "drop_points"}
 
-# family, shape, task, embedding, linear, conv, depthwise share, millions of parameters
+# family, shape, task, embedding, linear, conv, depthwise share, millions of parameters, words
 PROFILES = [
-    ("bert", "encoder", "text-classification", 0.33, 0.66, 0.0, 0.0, 4.8),  # sample:intents
-    ("resnet", "cnn", "image-classification", 0.0, 0.01, 0.98, 0.0, 0.3),  # sample:digits
-    ("bert", "encoder", "feature-extraction", 0.52, 0.47, 0.0, 0.0, 22.7),
-    ("bert", "encoder", "text-classification", 0.21, 0.78, 0.0, 0.0, 109.5),
-    ("xlm-roberta", "encoder", "text-classification", 0.69, 0.31, 0.0, 0.0, 278.0),
-    ("xlm-roberta", "encoder", "feature-extraction", 0.46, 0.54, 0.0, 0.0, 560.0),
-    ("deberta-v2", "encoder", "text-classification", 0.53, 0.47, 0.0, 0.0, 184.0),
-    ("vit", "vision transformer", "image-classification", 0.0, 0.98, 0.01, 0.0, 86.0),
-    ("mobilenet_v2", "cnn", "image-classification", 0.0, 0.36, 0.62, 0.03, 3.5),
-    ("convnext", "cnn", "image-classification", 0.0, 0.93, 0.06, 0.25, 28.6),
-    ("gpt2", "decoder", "text-generation", 0.31, 0.69, 0.0, 0.0, 124.0),
-    ("llama", "decoder", "text-generation", 0.04, 0.96, 0.0, 0.0, 7000.0),
-    ("t5", "encoder-decoder", "text2text-generation", 0.27, 0.73, 0.0, 0.0, 60.0),
+    ("bert", "encoder", "text-classification", 0.33, 0.66, 0.0, 0.0, 4.8, 6000),  # sample:intents
+    ("resnet", "cnn", "image-classification", 0.0, 0.01, 0.98, 0.0, 0.3, None),  # sample:digits
+    ("bert", "encoder", "feature-extraction", 0.52, 0.47, 0.0, 0.0, 22.7, 30522),
+    ("bert", "encoder", "text-classification", 0.21, 0.78, 0.0, 0.0, 109.5, 30522),
+    ("xlm-roberta", "encoder", "text-classification", 0.69, 0.31, 0.0, 0.0, 278.0, 250002),
+    ("xlm-roberta", "encoder", "feature-extraction", 0.46, 0.54, 0.0, 0.0, 560.0, 250002),
+    ("deberta-v2", "encoder", "text-classification", 0.53, 0.47, 0.0, 0.0, 184.0, 128100),
+    ("vit", "vision transformer", "image-classification", 0.0, 0.98, 0.01, 0.0, 86.0, None),
+    ("mobilenet_v2", "cnn", "image-classification", 0.0, 0.36, 0.62, 0.03, 3.5, None),
+    ("convnext", "cnn", "image-classification", 0.0, 0.93, 0.06, 0.25, 28.6, None),
+    ("gpt2", "decoder", "text-generation", 0.31, 0.69, 0.0, 0.0, 124.0, 50257),
+    ("llama", "decoder", "text-generation", 0.04, 0.96, 0.0, 0.0, 7000.0, 128256),
+    ("t5", "encoder-decoder", "text2text-generation", 0.27, 0.73, 0.0, 0.0, 60.0, 32128),
 ]
 
 
@@ -37,7 +37,7 @@ def reference_facts():
     """The facts of well-known models on every device, for needs tight and easy."""
     names = [
         *("family", "shape", "task", "embedding_share", "linear_share", "conv_share"),
-        *("depthwise_share", "parameters_m"),
+        *("depthwise_share", "parameters_m", "vocabulary"),
     ]
     needs = itertools.product((0.1, 10.0), (0.1, 0.2, 10.0), (0.5, 1.0), (4, 40, 300))
     wishes = [

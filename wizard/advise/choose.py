@@ -57,7 +57,7 @@ ABOUT = {
     "rows": {"calibration_rows"},
     "model": {
         *("family", "shape", "task", "embedding_share", "linear_share", "conv_share"),
-        *("depthwise_share", "parameters_m", "weights_mb", "languages_named"),
+        *("depthwise_share", "parameters_m", "weights_mb", "languages_named", "vocabulary"),
     },
 }
 ANOTHER = {

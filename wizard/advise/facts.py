@@ -65,6 +65,7 @@ def facts_of(
         "size_ratio_needed": size / original.size.value if size else UNLIMITED,
         "calibration_rows": 256 if needs.data == "sample" else None,
         "languages_named": None,
+        "vocabulary": profile.vocabulary,
     }
 
 

@@ -40,6 +40,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "size_ratio_needed": ("the file allowed", "times the original's"),
     "calibration_rows": ("the examples to learn from", "rows"),
     "languages_named": ("the languages named", ""),
+    "vocabulary": ("the words the model knows", ""),
 }
 ASKS = {
     "": "{fact} must be {wanted}",

@@ -2,7 +2,8 @@
 
 Covers: integer operators (MatMulInteger, QLinearConv and their kin), QDQ, MatMulNBits,
 GatherBlockQuantized, codes into a table of entries, fp16 and fp32 weights, tables split into rows
-and scales; the label shown to users is made here, from the file, never from a request.
+and scales; the label shown to users is made here, from the file, never from a request; what else
+shrank a file is found by shrunk.py.
 Does not cover: running the model (worker.py does, with optimization off and on).
 """
 
@@ -12,9 +13,11 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard.measure import shrunk
 from wizard.measure.codebooks import codes_of
 from wizard.measure.leftovers import unread, untied
 from wizard.nouns import Audit
@@ -41,6 +44,7 @@ PRODUCTS = INTEGER | {"MatMul", "FusedMatMul", "Gemm", "Conv", "FusedConv", "Att
 CONVOLUTIONS = {"Conv", "FusedConv", "ConvInteger", "QLinearConv"}
 WEIGHT_INPUT = {"Gather": 0, "QLinearMatMul": 3, "QLinearConv": 3, "QGemm": 3}
 LARGE_BYTES = 100_000
+NOT_COMPRESSED = ", not compressed"
 THROUGH = {"DequantizeLinear", "Cast", "Transpose", "Reshape", "Identity", "Mul"}
 
 
@@ -78,11 +82,12 @@ def audit(path: Path) -> Audit:
     work = sum(w.work for w in products) or 1.0
     low_work = sum(w.work for w in products if w.bits < 16) / work
     total = sum(w.elements for w in weights) or 1
+    besides = shrunk.notes(model, partial(_content, folder=path.parent) if complete else None)
     share = sum(w.elements for w in low) / total
     weight_bits = _main_bits(products or weights)
     activation_bits = _activation_bits(products)
     return Audit(
-        label=_label(products or weights, activation_bits, low_work, share),
+        label=_label(products or weights, activation_bits, low_work, share, besides),
         bits=_mean_bits(weights),
         weight_bits=weight_bits,
         activation_bits=activation_bits,
@@ -320,12 +325,24 @@ def _activation_bits(weights: list[_Weight]) -> int:
     return 8 if eight > 0.5 * work else 32
 
 
-def _label(weights: list[_Weight], activation_bits: int, low_work: float, share: float) -> str:
+def _label(
+    weights: list[_Weight],
+    activation_bits: int,
+    low_work: float,
+    share: float,
+    besides: tuple[str, ...],
+) -> str:
+    bits = _bits(weights, activation_bits, low_work, share)
+    plain = bits.removesuffix(NOT_COMPRESSED) if besides else bits
+    return ", ".join((plain, *besides))
+
+
+def _bits(weights: list[_Weight], activation_bits: int, low_work: float, share: float) -> str:
     weight_bits = _main_bits(weights)
     if weight_bits >= 32 and share >= SHARE_WORTH_TELLING:
         return f"32-bit weights, {share:.0%} of them in fewer bits"
     if weight_bits >= 32:
-        return "32-bit weights, not compressed"
+        return f"32-bit weights{NOT_COMPRESSED}"
     if weight_bits >= 16:
         return "16-bit weights"
     acts = "8-bit activations" if activation_bits == 8 else "full activations"
