@@ -50,6 +50,7 @@ DROPS: Mapping[str, tuple[float, float]] = {
     "to_onnx": (0.0, 0.0),
     "lossless": (0.0, 0.0),
     "vocabulary_trimming": (0.0, 1.0),
+    "low_rank": (0.0, 3.0),
     "float16": (0.0, 0.3),
     "int8_weights": (0.0, 0.5),
     "int8_dynamic": (0.0, 1.5),
@@ -119,7 +120,17 @@ def storage_of(steps: Sequence[Step]) -> Storage:
             kept = FEW_BITS[step.strategy](settings)
         elif step.strategy == "float16":
             kept = Storage(embedding=16, linear=16, conv=16, other=16, activations=16)
-    return replace(kept, embedding=_rows_kept(steps) * kept.embedding)
+    return replace(
+        kept,
+        embedding=_rows_kept(steps) * kept.embedding,
+        linear=_work_left(steps) * kept.linear,
+    )
+
+
+def _work_left(steps: Sequence[Step]) -> float:
+    """The share of the matrices that is left after splitting them."""
+    shares = [_number(one.settings.get("macs"), 0.5) for one in steps if one.strategy == "low_rank"]
+    return min(shares, default=1.0)
 
 
 def _rows_kept(steps: Sequence[Step]) -> float:

@@ -1,4 +1,4 @@
-"""Where a shorter word table helps and what it costs: the bundled models, all rows."""
+"""Where shorter word tables and thinner layers help and where not: the bundled models, all rows."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,9 @@ import pytest
 from tests.planted.stage import stage
 from wizard import examples, measure
 from wizard.errors import NotSupported
+from wizard.nouns import Step
 from wizard.strategies import _graph, vocabulary_trimming
+from wizard.strategies._contract import apply_step
 from wizard.strategies._pieces import of_texts
 
 pytestmark = pytest.mark.slow
@@ -70,3 +72,35 @@ def test_pictures_are_refused():
     """There is no word in a digit."""
     with pytest.raises(NotSupported, match="no word table"):
         stage("digits", 10).make("vocabulary_trimming")
+
+
+def test_a_third_of_the_work_keeps_the_intents(intents):
+    """Split by what the layers see, a small classifier loses less than a point."""
+    lost, share = points_lost(intents, "low_rank", macs=0.35)
+
+    assert lost < 0.7
+    assert share < 0.6
+
+
+def test_a_tenth_of_the_work_breaks_the_sentences():
+    """Vectors need more directions than labels: more than a point is gone."""
+    lost, _ = points_lost(stage("sentences", EVERY_ROW), "low_rank", macs=0.1)
+
+    assert lost > 1
+
+
+def test_thin_layers_bear_few_bits(intents):
+    """A quarter of the work in 4 bits: a thirteenth of the file within a point."""
+    thin = intents.make("low_rank", macs=0.25)
+    step = Step(strategy="low_bit_weights")
+    small = apply_step(step, thin, intents.workbench("thin-and-4-bits"))
+    after = measure.weigh_candidate(small, intents.original, intents.bench)
+
+    assert intents.original.quality.value.value - after.quality.value.value < 0.01
+    assert small.bytes < 0.08 * intents.export.bytes
+
+
+def test_convolutions_are_not_split():
+    """Their work is not in matrices."""
+    with pytest.raises(NotSupported, match="not in large matrices"):
+        stage("digits", 10).make("low_rank")
