@@ -51,6 +51,7 @@ DROPS: Mapping[str, tuple[float, float]] = {
     "lossless": (0.0, 0.0),
     "vocabulary_trimming": (0.0, 1.0),
     "low_rank": (0.0, 3.0),
+    "unstructured_sparsity": (0.0, 3.0),
     "float16": (0.0, 0.3),
     "int8_weights": (0.0, 0.5),
     "int8_dynamic": (0.0, 1.5),

@@ -27,6 +27,7 @@ ALIKE = {
     "palettization": 0.90,
     "mixed_precision": 0.90,
     "structured_pruning": 0.90,
+    "unstructured_sparsity": 0.90,
     "low_rank": 0.80,  # random layers have no direction to spare
 }
 

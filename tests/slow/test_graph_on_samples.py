@@ -1,4 +1,4 @@
-"""Where shorter word tables and thinner layers help and where not: the bundled models, all rows."""
+"""Shorter word tables, thinner layers, zeros: where they help and where not, all rows."""
 
 import numpy as np
 import pytest
@@ -104,3 +104,22 @@ def test_convolutions_are_not_split():
     """Their work is not in matrices."""
     with pytest.raises(NotSupported, match="not in large matrices"):
         stage("digits", 10).make("low_rank")
+
+
+def test_zeros_shrink_the_zipped_download_alone(intents):
+    """Half of the numbers: a quarter less to download, the file as before, next to no points."""
+    artifact = intents.make("unstructured_sparsity", share=0.5)
+    after = measure.weigh_candidate(artifact, intents.original, intents.bench)
+    was = intents.original
+
+    assert artifact.bytes == pytest.approx(intents.export.bytes, rel=0.01)
+    assert after.zipped.value < 0.78 * was.zipped.value
+    assert was.quality.value.value - after.quality.value.value < 0.01
+    assert "zeros" in after.audit.label
+
+
+def test_half_zeros_break_the_digits():
+    """Few filters have nothing to spare: more than ten points."""
+    lost, _ = points_lost(stage("digits", EVERY_ROW), "unstructured_sparsity", share=0.5)
+
+    assert lost > 10
