@@ -306,3 +306,55 @@ def test_an_old_processor_gets_a_range_that_cannot_overflow(device, sample, only
             if step.strategy in {"int8_dynamic", "int8_static"}:
                 settings = contract.validate(step).settings
                 assert settings["reduce_range"] or settings.get("weight_type") == "uint8"
+
+
+def a_fused(path, weight, operator, *, biased):
+    """A product that ONNX Runtime fused with its scales, and its bias where there is one."""
+    stored = {"w": weight, "s": np.full(weight.shape[1], 0.5, np.float32), "n": np.int8(0)}
+    bias = ["b"] * biased
+    stored |= {"b": np.arange(weight.shape[1], dtype=np.float32)} if biased else {}
+    quantize = helper.make_node("DynamicQuantizeLinear", ["x"], ["raw", "step", "zero"])
+    nodes = {
+        "MatMulIntegerToFloat": [
+            quantize,
+            helper.make_node("MatMulIntegerToFloat", ["raw", "w", "step", "s", "zero", "n", *bias],
+                             ["y"], "layer", domain="com.microsoft"),
+        ],
+        "DynamicQuantizeMatMul": [
+            helper.make_node("DynamicQuantizeMatMul", ["x", "w", "s", "n", *bias], ["y"], "layer",
+                             domain="com.microsoft"),
+        ],
+    }[operator]  # fmt: skip
+    saved(path, nodes, ["x"], stored, "y")
+    model = onnx.load(str(path))
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("operator", ["MatMulIntegerToFloat", "DynamicQuantizeMatMul"])
+def test_fused_products_are_read_with_their_bias(tmp_path, operator, biased):
+    """Optimized files hold them: cut off as the instruction does, scaled, the bias added once."""
+    rng = np.random.default_rng(4)
+    weight = extreme(rng, 16, 6)
+    path = a_fused(tmp_path / "m.onnx", weight, operator, biased=biased)
+    values = rng.integers(0, 256, (5, 16)).astype(np.float32)
+    values[0, 0], values[0, 1] = 255, 0  # steps of one from zero
+    made = saturation.emulate(path, tmp_path / "cut.onnx")
+    whole = saturation.emulate(path, tmp_path / "whole.onnx", cut=False)
+
+    bias = np.arange(6) if biased else 0
+    expected = by_hand(values.astype(np.int64), weight) * 0.5 + bias
+    assert made.unread == ()
+    assert set(made.counters) == {"y"}
+    assert np.allclose(run(made.path, x=values)[0], expected, rtol=1e-6)
+    assert np.allclose(run(whole.path, x=values)[0], run(path, x=values)[0], rtol=1e-5)
+
+
+def test_a_fused_product_that_cannot_overflow_is_known_as_safe(tmp_path):
+    """Small weights: named by the output that the file has."""
+    weight = np.ones((16, 6), np.int8)
+    path = a_fused(tmp_path / "m.onnx", weight, "MatMulIntegerToFloat", biased=True)
+
+    assert saturation.emulate(path, tmp_path / "cut.onnx").safe == {"y"}

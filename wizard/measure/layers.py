@@ -33,7 +33,8 @@ LOOKED_INTO_UP_TO = 1_500_000_000
 FLOAT, FLOAT16 = 1, 10  # onnx.TensorProto's types
 WITH_WEIGHTS = {"MatMul": 1, "Gemm": 1, "Conv": 1, "Gather": 0}  # which input is the weight
 HEAVY = {*WITH_WEIGHTS, "MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv", "QGemm",
-         "MatMulNBits", "GatherBlockQuantized"}  # fmt: skip
+         "MatMulNBits", "GatherBlockQuantized", "MatMulIntegerToFloat",
+         "DynamicQuantizeMatMul"}  # fmt: skip
 # What quantizers leave between an operator and the value that kept the original's name.
 BETWEEN = {"Mul", "Cast", "Add", "Sub", "Identity", "DequantizeLinear", "QuantizeLinear", "Reshape"}
 STEPS_BACK = 6

@@ -10,9 +10,9 @@ core/providers/cpu/quantization/qlinearconv.cc (the order of K). Checked against
 on a Haswell (in QEMU 7.2): the samples' 8-bit files answer 40 rows alike to the last bit, but for
 roundings of a static encoder.
 
-Covers: MatMulInteger, and MatMul, Gemm, Conv between QuantizeLinear pairs, with stored int8
-weights; a copy of the file in float32 arithmetic in which exactly those sums are cut off, the
-same on every host; a proof from the weights alone where no sum can overflow (reduced range).
+Covers: MatMulInteger, also fused with scales and bias, and MatMul, Gemm, Conv between
+QuantizeLinear pairs, with stored int8 weights; a copy of the file in float32 arithmetic in which
+exactly those sums are cut off, the same on every host; a proof from the weights alone where no sum can overflow (reduced range).
 Does not cover: QLinear* operators (named in `unread`); MatMulNBits (its AVX2 kernels split each
 sum: sqnbitgemm_kernel_avx2_int8_blklen64.h) and depthwise convolutions (32-bit sums), which
 cannot overflow; activations in int8.
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.measure import skeleton
+from wizard.measure.fused import opened
 from wizard.measure.overflows import Builder, Pairs, Product
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ WIDE_SUMS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 # The copy works on its weights in float32: about eight times the bytes once it is open.
 EMULATED_UP_TO = 150_000_000
 FLOAT, UINT8, INT8 = 1, 2, 3  # onnx.TensorProto's types
-UNREAD = {"QLinearMatMul", "QLinearConv", "QGemm", "QAttention", "MatMulIntegerToFloat",
-          "DynamicQuantizeMatMul"}  # fmt: skip
+UNREAD = {"QLinearMatMul", "QLinearConv", "QGemm", "QAttention"}
 NOT_EMULATED = "How it answers where 8-bit sums can overflow could not be emulated."
 
 
@@ -77,18 +77,19 @@ def emulate(path: Path, out: Path, *, cut: bool = True, count: bool = True) -> E
     model = skeleton.load(path)
     unread = tuple(sorted({node.op_type for node in model.graph.node} & UNREAD))
     large = path.stat().st_size > EMULATED_UP_TO
+    fused = opened(model)
     safe, counters, most = set(), {}, 0
     swaps: dict[str, list[Any]] = {}
     for product in _products(model, path.parent):
         name, pairs = product.node.output[0], Pairs.of(product)
         if pairs is None:
-            safe.add(name)
+            safe.add(fused.get(name, name))
             continue
         most = max(most, len(pairs.first))
         builder = Builder(model, name)
         swaps[name] = [] if large else builder.replacement(product, pairs if cut else None)
         if cut and count and not large:
-            counters[name] = builder.counter
+            counters[fused.get(name, name)] = builder.counter
     if swaps and not large:
         _finish(model, swaps, counters.values())
         skeleton.beside(path, out.parent)
