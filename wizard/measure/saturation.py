@@ -12,7 +12,8 @@ roundings of a static encoder.
 
 Covers: MatMulInteger, also fused with scales and bias, and MatMul, Gemm, Conv between
 QuantizeLinear pairs, with stored int8 weights; a copy of the file in float32 arithmetic in which
-exactly those sums are cut off, the same on every host; a proof from the weights alone where no sum can overflow (reduced range).
+exactly those sums are cut off, the same on every host; a proof from the weights alone where no
+sum can overflow (reduced range).
 Does not cover: QLinear* operators (named in `unread`); MatMulNBits (its AVX2 kernels split each
 sum: sqnbitgemm_kernel_avx2_int8_blklen64.h) and depthwise convolutions (32-bit sums), which
 cannot overflow; activations in int8.
