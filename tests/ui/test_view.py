@@ -2,10 +2,12 @@
 
 from wizard.nouns import (
     CandidateFailed,
+    Discarded,
     Ending,
     Finished,
     JobStarted,
     PhaseDone,
+    PhasesAdded,
     PhaseStarted,
     Progress,
     Verdict,
@@ -61,6 +63,20 @@ def test_a_failed_candidate_is_shown_as_one_and_the_rest_goes_on():
     failed = CandidateFailed(at=101.0, candidate_id="x", code="promise-broken", because="no")
 
     assert states(began, failed) == ["todo", "failed"]
+
+
+def test_a_further_rung_comes_before_what_is_done_last():
+    """The climb adds phases while the job runs; packing stays the end."""
+    more = PhasesAdded(at=103.0, phases=(("try:y", "Third", 5.0),))
+
+    assert [one.title for one in view_of((STARTED, more)).phases] == ["First", "Third", "Second"]
+
+
+def test_a_rung_that_was_left_out_is_told_with_its_reason():
+    """It was made, looked at and not measured."""
+    out = Discarded(at=103.0, candidate_id="x", because="40 of its first 64 answers changed.")
+
+    assert view_of((STARTED, out)).discarded == (out,)
 
 
 def test_a_finished_run_is_full():

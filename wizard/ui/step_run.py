@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gradio as gr
 
 from wizard import charts
-from wizard.nouns import Measured, Plan, Verdict
+from wizard.nouns import Measured, Needs, Plan, Verdict
 from wizard.ui import pieces, words
 from wizard.ui.desk import Desk, Updates, Values
 from wizard.ui.session import Session
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wizard.ui.page import Page
 
 UNFINISHED = ("waiting", "running")
+ORIGINAL = "original"
 
 
 class View(NamedTuple):
@@ -99,24 +100,25 @@ def followed(page: Page, desk: Desk, session: Session) -> Updates:
         return {page.timer: gr.Timer(active=False)}
     run = view_of(desk.engine.events(job), time.time())
     glance = desk.engine.status(job)
+    needs = desk.engine.plan_of(job).needs
     over = run.ending is not None
     there = run.best is not None
     return {
         page.timer: gr.Timer(active=not over),
-        view.progress: show(run, glance.position if glance.state == "waiting" else None),
+        view.progress: show(run, needs, glance.position if glance.state == "waiting" else None),
         view.cancel: gr.Button(visible=not over),
         view.back: gr.Button(visible=over and not there),
         view.see: gr.Button(visible=over and there),
     }
 
 
-def show(run: RunView, position: int | None) -> str:
+def show(run: RunView, needs: Needs, position: int | None) -> str:
     """The card of a run: title and time, bar, phases, what was found."""
     css = "card run over" if run.ending else "card run"
     return (
         f"<section class='{css}'>{_head(run, position)}{_bar(run)}"
         f"<ol class='stages'>{''.join(_phase(one) for one in run.phases)}</ol></section>"
-        f"{_found(run)}{_notes(run)}"
+        f"{_found(run)}{_plot(run, needs)}{_notes(run)}"
     )
 
 
@@ -151,6 +153,8 @@ def _phase(phase: PhaseView) -> str:
     state = words.STATES[phase.state]
     if phase.state == "done" and phase.seconds is not None:
         state = pieces.duration(phase.seconds) if phase.seconds >= 0.5 else "at once"
+    elif phase.state == "todo" and phase.forecast >= 1:
+        state = f"about {pieces.duration(phase.forecast)}"
     elif phase.state == "now" and phase.fraction:
         state = f"{100 * phase.fraction:.0f}\u00a0%"
     shows = phase.detail and phase.state in {"now", "failed", "stopped"}
@@ -175,6 +179,33 @@ def _found(run: RunView) -> str:
     ]
     headings = ("What", "File", "One answer here", "Score", "")
     return _section(words.FOUND, charts.table(headings, rows) + _best(run))
+
+
+def _plot(run: RunView, needs: Needs) -> str:
+    """Size against score of everything measured so far; the zone that keeps both is shaded."""
+    original = next((one for one in run.measured if one.candidate_id == ORIGINAL), None)
+    if original is None or len(run.measured) == 1:
+        return ""
+    points = [
+        charts.Point(
+            name=run.title_of(one.candidate_id),
+            cost=one.size_mb,
+            score=100 * one.score,
+            score_low=100 * one.score,
+            score_high=100 * one.score,
+            chosen=run.best is not None and one.candidate_id == run.best.candidate_id,
+            original=one is original,
+        )
+        for one in run.measured
+    ]
+    limit = next((one.at_most for one in needs.budgets if one.quantity == "size"), None)
+    floor = 100 * original.score - needs.tolerance.points
+    drawn = charts.trade_off(points, cost_limit=limit, score_floor=floor)
+    return (
+        "<figure class='card fig' id='so-far'><figcaption><b>Size against score</b>"
+        "<span>MB and score; the shaded zone keeps your contract</span></figcaption>"
+        f"{drawn}</figure>"
+    )
 
 
 def _section(title: str, inside: str) -> str:
