@@ -333,7 +333,8 @@ def _label(
     besides: tuple[str, ...],
 ) -> str:
     bits = _bits(weights, activation_bits, low_work, share)
-    plain = bits.removesuffix(NOT_COMPRESSED) if besides else bits
+    less = any("zeros" not in one for one in besides)  # which take as much room as other numbers
+    plain = bits.removesuffix(NOT_COMPRESSED) if less else bits
     return ", ".join((plain, *besides))
 
 
