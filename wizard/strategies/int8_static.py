@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wizard import examples, nouns
 from wizard.errors import CalibrationTooSmall, NotSupported
 from wizard.nouns import Artifact, Kind
-from wizard.strategies import _feeds, _graph
+from wizard.strategies import _equal, _feeds, _graph
 from wizard.strategies._contract import Strategy, Workbench
 from wizard.strategies._rows import embeddings_to_int8
 
@@ -34,7 +34,8 @@ class Settings(nouns.Settings):
     """`samples` rows are calibrated on; `percentile` is for that method only.
 
     `exclude` holds patterns of node names to leave in float32 (`*output*`): the layers that a
-    sensitivity check found to matter. `moving_average` smooths minmax over batches.
+    sensitivity check found to matter. `moving_average` smooths minmax over batches. `equalize`:
+    even out the channels between convolutions first, for networks whose channels lie far apart.
     """
 
     method: Literal["minmax", "percentile", "entropy"] = "minmax"
@@ -45,6 +46,7 @@ class Settings(nouns.Settings):
     moving_average: bool = False
     embeddings: bool = True
     exclude: tuple[str, ...] = ()
+    equalize: bool = False
 
 
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
@@ -62,6 +64,9 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     """Run the rows through the model, then write the ranges into it."""
     model = _graph.load(artifact.path)
     _graph.fold_transposed_weights(model)
+    if settings.equalize:
+        bench.report(0.02, "evening out the channels")
+        _equal.equalize(model, settings.samples, bench, per_channel=settings.per_channel)
     bench.report(0.05, "learning the ranges of activations")
     model = _quantized(model, settings, bench)
     bench.report(0.9, "rounding the embeddings")
