@@ -96,3 +96,19 @@ def test_channels_with_two_readers_are_left_alone(tmp_path):
     count, _ = evened(a_compact(tmp_path / "m.onnx", residual=True), tmp_path)
 
     assert count == 0
+
+
+def test_many_small_filters_may_weigh_what_their_scales_weigh(tmp_path):
+    """Fifty filters of one channel each: scales and quantizers are counted in what is promised."""
+    names = ["pixel_values", *[f"h{at}" for at in range(49)], "y"]
+    stored = {f"w{at}": models.weights(96, 1, 3, 3, seed=at) for at in range(1, 50)}
+    stored["w0"] = models.weights(96, 3, 3, 3)
+    nodes = [
+        helper.make_node("Conv", [names[at], f"w{at}"], [names[at + 1]], name=f"a_long_name_{at}",
+                         group=96 if at else 1, pads=[1, 1, 1, 1])
+        for at in range(50)
+    ]  # fmt: skip
+    pixels = {"pixel_values": (TensorProto.FLOAT, ["batch", 3, models.SIDE, models.SIDE])}
+    before = models.a_graph(tmp_path / "m.onnx", nodes, stored, inputs=pixels)
+
+    assert in_8_bits(before, tmp_path).bytes < before.bytes
