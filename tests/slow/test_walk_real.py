@@ -103,10 +103,11 @@ def test_the_ladder_is_climbed_and_the_plot_fills(visit, tmp_path):
     """A file of 1.5 MB: the first recipes are too large, a further one is tried by itself."""
     page = visit()
     steps.device(page)
-    page.get_by_text(LIMITS).click()
+    page.locator("#limits button").first.click()
     page.locator("#size input").fill("1.5")
     page.locator("#next-device").click()
-    page.locator("#max-drop input[type=number]").first.fill("3")
+    expect(page.locator("#rows li").first).to_be_visible()
+    page.locator("#tolerance input[value='3']").check(force=True)
     page.locator("#next-quality").click()
     expect(page.locator(".candidates")).to_be_visible()
     planned = page.locator(".candidates > li").count()
