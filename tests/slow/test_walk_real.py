@@ -99,29 +99,6 @@ def test_a_visitor_presses_next_and_holds_a_bundle_that_verifies(visit, tmp_path
     assert taken(page, tmp_path).files
 
 
-def test_the_ladder_is_climbed_and_the_plot_fills(visit, tmp_path):
-    """A file of 1.5 MB: the first recipes are too large, a further one is tried by itself."""
-    page = visit()
-    steps.device(page)
-    page.locator("#limits button").first.click()
-    page.locator("#size input").fill("1.5")
-    page.locator("#next-device").click()
-    expect(page.locator("#rows li").first).to_be_visible()
-    page.locator("#tolerance input[value='3']").check(force=True)
-    page.locator("#next-quality").click()
-    expect(page.locator(".candidates")).to_be_visible()
-    planned = page.locator(".candidates > li").count()
-    page.locator("#start").click()
-    dots = page.locator("#so-far circle.pt")
-    expect(dots).to_have_count(2, timeout=RUN_MS)
-    expect(page.locator("#see")).to_be_visible(timeout=RUN_MS)
-    photographed(page, "real-5-ladder")
-
-    assert dots.count() > 1 + planned
-    steps.see(page)
-    assert taken(page, tmp_path).files
-
-
 def test_pictures_of_ones_own_in_folders_of_their_labels(visit, tmp_path):
     """A ZIP of 150 pictures through the real page; judged on those, by accuracy."""
     import numpy as np
