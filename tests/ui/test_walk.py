@@ -236,6 +236,7 @@ def test_the_arrow_keys_choose_within_a_group(visit):
     """Each group of cards is one tab stop, as radio buttons should be."""
     page = visit()
     steps.device(page)
+    expect(page.locator("#s-device-panel h2, .st-h h2:visible").first).to_be_focused()
     page.locator("#priority input").first.focus()
     page.keyboard.press("ArrowDown")
 
