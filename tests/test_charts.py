@@ -8,6 +8,7 @@ import pytest
 
 from tests.factories import a_latency, a_quantity
 from wizard import charts
+from wizard.cited import cited
 from wizard.nouns import SliceLoss
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -191,3 +192,11 @@ def test_a_part_with_a_stranger_s_name_is_escaped_and_cut():
 def test_a_part_is_named_so_that_it_speaks_for_itself(column, value, name):
     """The data's own columns are named; a language and a length need no name."""
     assert charts.part_name(a_part(column=column, value=value)) == name
+
+
+def test_a_table_keeps_what_is_html_already():
+    """Links of citations; everything else is text."""
+    html = charts.table(("a", "b"), [(cited("arXiv 2204.09656"), "<b>")])
+
+    assert '<a href="https://arxiv.org/abs/2204.09656"' in html
+    assert "<b>" not in html

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from wizard.cited import Html
 from wizard.nouns import Latency, Quantity, SliceLoss
 
 WIDTH, LEFT, RIGHT = 520, 84, 24
@@ -368,12 +369,12 @@ def show_share(share: float) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], css: str = "tb") -> str:
-    """A plain table; on phones each cell carries its heading."""
+    """A plain table, texts escaped and `Html` as it is; on phones each cell carries its heading."""
     head = "".join(f"<th scope='col'>{escape(one)}</th>" for one in headings)
     body = ""
     for row in rows:
         cells = "".join(
-            f"<td data-l='{escape(name)}'>{escape(cell)}</td>"
+            f"<td data-l='{escape(name)}'>{cell if isinstance(cell, Html) else escape(cell)}</td>"
             for name, cell in zip(headings, row, strict=True)
         )
         body += f"<tr>{cells}</tr>"

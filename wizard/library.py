@@ -309,6 +309,14 @@ def failures() -> Mapping[str, Failure]:
     return {code: _typed(Failure, entry, path) for code, entry in _toml(path).items()}
 
 
+@lru_cache(maxsize=1)
+def links() -> Mapping[str, str]:
+    """Where cited sources can be read: the words of the citation -> https address."""
+    return {
+        str(name): str(address) for name, address in _toml(presets_folder() / "links.toml").items()
+    }
+
+
 def explain(error: Exception) -> Explained:
     """What happened and why, and what to do next, fit to be read by the user.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from wizard import charts
 from wizard.bundle import damage, payers
 from wizard.bundle.privacy import public_command, without_folders
+from wizard.cited import cited
 from wizard.nouns import Basis, Candidate, Clause, Measurement, Outcome, Quantity, Verdict
 
 CHANGED_AT_MOST = 12
@@ -201,27 +202,29 @@ def trade_off(outcome: Outcome) -> str:
 
 
 def tried(outcome: Outcome) -> str:
-    """Every candidate: what came out, or why nothing did."""
+    """The original and every candidate: what came out, or why nothing did."""
     failed = {one.candidate_id: one.because for one in outcome.failed}
     judged = {one.candidate_id: one.overall.value for one in outcome.comparison.verdicts}
-    rows = []
+    rows = [_measured("Original", outcome.original, "")]
     for candidate in outcome.plan.candidates:
         after = outcome.measurements.get(candidate.id)
         if after is None:
             said = without_folders(failed.get(candidate.id, "not reached"))
             rows.append((candidate.title, "", "", "", said))
             continue
-        rows.append(
-            (
-                candidate.title,
-                f"{charts.show_number(after.size.value)} MB",
-                f"{charts.show_number(after.latency.p50.value)} ms",
-                _shown(_score(after)),
-                judged.get(candidate.id, ""),
-            )
-        )
+        rows.append(_measured(candidate.title, after, judged.get(candidate.id, "")))
     score = _title(outcome.original.quality.metric)
     return charts.table(("Candidate", "File", "Latency here", score, "Verdict"), rows)
+
+
+def _measured(title: str, found: Measurement, end: str) -> tuple[str, str, str, str, str]:
+    return (
+        title,
+        f"{charts.show_number(found.size.value)} MB",
+        f"{charts.show_number(found.latency.p50.value)} ms",
+        _shown(_score(found)),
+        end,
+    )
 
 
 def changed(outcome: Outcome, candidate_id: str) -> str:
@@ -265,7 +268,7 @@ def reasons(candidate: Candidate) -> str:
     """Each reason with its source, each warning."""
     items = "".join(
         f"<li>{escape(one.sentence)}"
-        f"{f' <span class=mut>({escape(one.source)})</span>' if one.source else ''}</li>"
+        f"{f' <span class=mut>({cited(one.source)})</span>' if one.source else ''}</li>"
         for one in (*candidate.reasons, *candidate.warnings)
     )
     return f"<p><b>{escape(candidate.title)}</b></p><ul>{items}</ul>"
@@ -274,7 +277,7 @@ def reasons(candidate: Candidate) -> str:
 def rules(outcome: Outcome) -> str:
     """Every rule that spoke or lost, with what it said or who beat it, and its sources."""
     rows = [
-        (one.title, SPOKE[one.outcome], one.because, one.source, one.record)
+        (one.title, SPOKE[one.outcome], one.because, cited(one.source), one.record)
         for one in outcome.plan.rules
         if one.outcome in SPOKE
     ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gradio as gr
 
 from wizard.advise.trace import record_of
+from wizard.cited import cited
 from wizard.nouns import Candidate, CounterOffer, Needs, Plan, Refusal, RuleTrace
 from wizard.ui import pieces, step_device, step_run, words
 from wizard.ui.desk import Desk, Updates, Values
@@ -172,7 +173,7 @@ def _record(held: str) -> str:
 
 
 def _source(source: str | None) -> str:
-    return f" <cite>{escape(source)}</cite>" if source else ""
+    return f" <cite>{cited(source)}</cite>" if source else ""
 
 
 def _steps(candidate: Candidate) -> str:
