@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.factories import (
+    a_candidate,
     a_device,
     a_measurement,
     a_plan,
@@ -263,3 +264,12 @@ def test_nobody_forecast_a_model_that_was_brought(tmp_path):
 
     assert result_object(outcome, None)["candidates"][0]["forecast"] is None
     assert Path(plan.candidates[0].steps[0].settings["file"]).name == "a.onnx"
+
+
+def test_two_given_models_are_compared_and_nothing_else_is_tried(tmp_path):
+    """A missed limit sends no recipe up the ladder."""
+    file = an_onnx_file(tmp_path / "a.onnx")
+    plan = a_comparison(file, file, profile=a_profile(), ladder=(a_candidate(),))
+
+    assert plan.ladder == ()
+    assert [one.id for one in plan.candidates] == ["after"]

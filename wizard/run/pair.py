@@ -132,6 +132,7 @@ def plan_of(plan: Plan, pair: Pair) -> Plan:
     return dataclasses.replace(
         plan,
         candidates=(candidate,),
+        ladder=(),
         refusals=(),
         also_considered=(),
         would_change=(),

@@ -101,7 +101,12 @@ def _nothing_to_do(plan: Plan) -> WizardError:
 
 
 def _climb(state: Walk, tools: _Tools) -> None:
-    """Rung by rung, from cheap to costly, while that is worth its time."""
+    """Rung by rung, from cheap to costly, while that is worth its time; some plans have no ladder.
+
+    Those compare two given models, or try only what was named.
+    """
+    if not state.plan.ladder:
+        return
     while True:
         found = climb.next_rung(
             state.plan,
