@@ -2,7 +2,15 @@
 
 import pytest
 
-from tests.factories import a_device, a_profile, an_audit, an_image_profile
+from tests.factories import (
+    a_candidate,
+    a_device,
+    a_forecast,
+    a_profile,
+    a_quantity,
+    an_audit,
+    an_image_profile,
+)
 from tests.golden.plans import plan_of
 from wizard import estimate
 from wizard.nouns import Ability, Basis, Grade, Step
@@ -101,6 +109,16 @@ def test_the_job_needs_more_for_a_larger_model():
     large = estimate.job(a_profile(parameters=an_image_profile().parameters), ())
 
     assert small.memory.value > large.memory.value
+
+
+def test_the_jobs_seconds_are_those_of_its_candidates():
+    """A candidate that trains for minutes lengthens the job by its own forecast."""
+    quick, slow = (
+        a_candidate(forecast=a_forecast(seconds=a_quantity(seconds, "s"))) for seconds in (5, 300)
+    )
+    short, long = (estimate.job(a_profile(), (quick, other)) for other in (quick, slow))
+
+    assert long.seconds.value - short.seconds.value == pytest.approx(295)
 
 
 # Measured on two cores of an AVX512-VNNI server, ONNX Runtime 1.32, 2026-11-23:
