@@ -295,7 +295,8 @@ def history() -> tuple[JobStatus, ...]:
 
 
 def sweep(older_than_seconds: float) -> tuple[str, ...]:
-    """Delete ended jobs older than that (a hosted app's disk is not ours to fill)."""
+    """Delete ended jobs and kept work older than that (a hosted app's disk is not ours to fill)."""
+    run.shared.forget(cache_root(), time.time() - older_than_seconds)
     return jobs.sweep(jobs_root(), older_than_seconds, time.time())
 
 

@@ -129,4 +129,5 @@ def _others(needs: Needs) -> list[str]:
     words += ["--seed", str(needs.seed)] if needs.seed else []
     words += ["--only", needs.only] if needs.only else []
     words += ["--improve"] if needs.improve else []
+    words += ["--afresh"] if needs.afresh else []
     return words

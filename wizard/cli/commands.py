@@ -190,6 +190,7 @@ def needs_of(options: argparse.Namespace, profile: ModelProfile) -> Needs:
         seed=options.seed,
         only=options.only,
         improve=options.improve,
+        afresh=options.afresh,
     )
 
 

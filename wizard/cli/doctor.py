@@ -1,6 +1,6 @@
 """What works on this machine, and the one-line fix for what does not.
 
-Covers: packages, memory, disk, 8-bit instructions, a writable home, the presets, the samples,
+Covers: packages, memory, disk, 8-bit instructions, a writable home, kept work, the presets, the samples,
 a browser for the tests. Does not cover: anything slow; torch is looked for, not imported.
 """
 
@@ -38,6 +38,7 @@ def findings() -> tuple[Finding, ...]:
         _presets,
         _samples,
         _home,
+        _kept,
         _memory,
         _disk,
         _int8,
@@ -78,6 +79,15 @@ def _home() -> Finding:
             return Finding(name="home", works=True, seen=str(engine.home()))
     except OSError as error:
         return Finding(name="home", works=False, seen=str(error), fix=fix)
+
+
+def _kept() -> Finding:
+    """What earlier jobs left for later ones; it bounds itself."""
+    from wizard.shelf import Shelf
+
+    megabytes = Shelf(root=engine.cache_root()).bytes() // 10**6
+    seen = f"{megabytes} MB in {engine.cache_root()} (safe to delete)"
+    return Finding(name="kept work", works=True, seen=seen, optional=True)
 
 
 def _memory() -> Finding:

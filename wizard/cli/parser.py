@@ -101,6 +101,9 @@ def _needs(command: Parser) -> None:
     command.add_argument(
         "--improve", action="store_true", help="go on once the contract is kept, to do better"
     )
+    command.add_argument(
+        "--afresh", action="store_true", help="measure again what earlier jobs have measured"
+    )
 
 
 def _contract(command: Parser) -> None:
@@ -145,7 +148,9 @@ def _compare(commands: Commands[Parser]) -> None:
     command.add_argument("--model", help="whose labels and tokenizer hold, for bare .onnx files")
     command.add_argument("--out", help="for a job: accept these limits, write its bundle here")
     _contract(command)
-    command.set_defaults(only=None, improve=False, device=None)  # a job keeps its own device
+    command.set_defaults(
+        only=None, improve=False, afresh=False, device=None
+    )  # a job keeps its own device
 
 
 def _verify(commands: Commands[Parser]) -> None:

@@ -77,23 +77,46 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
     doubts = sanity.of_inputs(load_feeds(bench.feeds), bench.profile)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
-        raw = quality.outputs(process, _outputs(bench, artifact), _part(bench, 0.05, 0.6))
+        raw = quality.outputs(process, outputs_of(bench, artifact), _part(bench, 0.05, 0.6))
         sanity.same_rows(len(raw), bench.examples)
         bench.report(0.65, "timing")
         taken = speed.alone(process, bench.workload, bench.seconds)
         looked = _checked(looked, process)
-    scored = _scored(raw, None, bench)
-    doubts = (*doubts, *sanity.of_original(scored, bench.profile.labels))
     return Measurement(
         artifact=artifact,
         size=memory.size_of(artifact),
         zipped=memory.zipped_size_of(artifact),
         latency=taken,
         memory=needed,
-        quality=dataclasses.replace(scored, doubts=doubts),
+        quality=_scored_original(raw, doubts, bench),
         audit=looked,
         host=bench.host,
     )
+
+
+def weigh_original_again(artifact: Artifact, kept: Measurement, bench: Bench) -> Measurement:
+    """What was measured of this very file before, scored on these rows and timed afresh.
+
+    The raw answers lie at `outputs_of` already.
+    """
+    import numpy as np
+
+    doubts = sanity.of_inputs(load_feeds(bench.feeds), bench.profile)
+    raw = np.load(outputs_of(bench, artifact), allow_pickle=False)
+    sanity.same_rows(len(raw), bench.examples)
+    with Process(artifact.path, bench.feeds, bench.threads) as process:
+        bench.report(0.5, "timing")
+        taken = speed.alone(process, bench.workload, bench.seconds)
+    scored = _scored_original(raw, doubts, bench)
+    return dataclasses.replace(
+        kept, artifact=artifact, latency=taken, quality=scored, host=bench.host
+    )
+
+
+def _scored_original(raw: Any, doubts: tuple[str, ...], bench: Bench) -> Quality:
+    scored = _scored(raw, None, bench)
+    doubts = (*doubts, *sanity.of_original(scored, bench.profile.labels))
+    return dataclasses.replace(scored, doubts=doubts)
 
 
 def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> Measurement:
@@ -111,7 +134,7 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         return _the_same(artifact, original, bench)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
-        raw = quality.outputs(process, _outputs(bench, artifact), _part(bench, 0.05, 0.5))
+        raw = quality.outputs(process, outputs_of(bench, artifact), _part(bench, 0.05, 0.5))
         sanity.same_rows(len(raw), bench.examples)
         looked = _checked(looked, process)
         bench.report(0.6, "timing in turns with the original")
@@ -120,7 +143,7 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         bench.report(0.9, "looking for the damage")
         rows = bench.calibration or bench.feeds
         hurt = layers.damage(process, original.artifact.path, artifact.path, rows, bench.folder)
-    kept = np.load(_outputs(bench, original.artifact), allow_pickle=False)
+    kept = np.load(outputs_of(bench, original.artifact), allow_pickle=False)
     scored = _with_order(_scored(raw, kept, bench), original, bench)
     there, unsure = _elsewhere(artifact, bench, kept)
     return Measurement(
@@ -139,11 +162,38 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
     )
 
 
+def weigh_candidate_again(
+    artifact: Artifact, kept: Measurement, original: Measurement, bench: Bench, *, retimed: bool
+) -> Measurement:
+    """What was measured of these very files before, scored again, and timed again if asked to.
+
+    The raw answers of both lie at `outputs_of` already. Raises CannotCompare as weigh_candidate.
+    """
+    import numpy as np
+
+    sanity.unchanged(original.artifact)
+    sanity.unchanged(artifact)
+    if artifact.sha256 == original.artifact.sha256:
+        return _the_same(artifact, original, bench)
+    raw = np.load(outputs_of(bench, artifact), allow_pickle=False)
+    sanity.same_rows(len(raw), bench.examples)
+    first_raw = np.load(outputs_of(bench, original.artifact), allow_pickle=False)
+    scored = _with_order(_scored(raw, first_raw, bench), original, bench)
+    now = dataclasses.replace(kept, artifact=artifact, quality=scored, host=bench.host)
+    if not retimed:
+        return now
+    with Process(artifact.path, bench.feeds, bench.threads) as process:
+        bench.report(0.3, "timing in turns with the original")
+        with Process(original.artifact.path, bench.feeds, bench.threads) as first:
+            before, after = speed.in_turns(first, process, bench.workload, bench.seconds)
+    return dataclasses.replace(now, latency=after, against=before)
+
+
 def _the_same(artifact: Artifact, original: Measurement, bench: Bench) -> Measurement:
     """What is known of a copy of the original, bit for bit: all of it was measured already."""
     import numpy as np
 
-    kept = np.load(_outputs(bench, original.artifact), allow_pickle=False)
+    kept = np.load(outputs_of(bench, original.artifact), allow_pickle=False)
     scored = _scored(kept, kept, bench)
     return dataclasses.replace(
         original, artifact=artifact, quality=scored, against=original.latency
@@ -188,7 +238,7 @@ def glance(artifact: Artifact, original: Measurement, bench: Bench) -> Glance:
     """How the first rows' answers differ from the original's; about a second."""
     import numpy as np
 
-    kept = np.load(_outputs(bench, original.artifact), allow_pickle=False)
+    kept = np.load(outputs_of(bench, original.artifact), allow_pickle=False)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         raw = quality.first_outputs(process, bench.folder / "glance.npy", ROWS_AT_A_GLANCE)
     return quality.glance(raw, kept[: len(raw)], bench.profile)
@@ -227,7 +277,8 @@ def raw_answers(model: Path, feeds: Feeds, count: int) -> Iterator[tuple[dict[st
         yield inputs, session.run(None, inputs)[0]
 
 
-def _outputs(bench: Bench, artifact: Artifact) -> Path:
+def outputs_of(bench: Bench, artifact: Artifact) -> Path:
+    """Where the raw answers of a file are kept for this bench (.npy)."""
     return bench.folder / f"outputs-{artifact.sha256[:12]}.npy"
 
 
@@ -268,7 +319,10 @@ __all__ = [
     "calibration_doubts",
     "check_metric",
     "glance",
+    "outputs_of",
     "raw_answers",
     "weigh_candidate",
+    "weigh_candidate_again",
     "weigh_original",
+    "weigh_original_again",
 ]

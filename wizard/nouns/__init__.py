@@ -77,6 +77,7 @@ from wizard.nouns.verdicts import Flip as Flip
 from wizard.nouns.verdicts import Glance as Glance
 from wizard.nouns.verdicts import LeftOut as LeftOut
 from wizard.nouns.verdicts import Outcome as Outcome
+from wizard.nouns.verdicts import Reused as Reused
 from wizard.nouns.verdicts import SliceLoss as SliceLoss
 from wizard.nouns.verdicts import Verdict as Verdict
 from wizard.nouns.verdicts import WhoPays as WhoPays

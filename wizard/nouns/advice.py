@@ -59,6 +59,7 @@ class Needs:
     """The contract as the user stated it. `data` is "sample", a path, or "hub:ID".
 
     `improve`: go on once the contract is kept, while a further recipe may do better.
+    `afresh`: make and measure everything again, whatever earlier jobs have kept.
     """
 
     device_id: str
@@ -71,6 +72,7 @@ class Needs:
     seed: int = 0
     only: str | None = None
     improve: bool = False
+    afresh: bool = False
 
 
 # --------------------------------------------------------------------------- advice

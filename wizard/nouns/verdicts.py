@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from wizard.nouns.advice import CounterOffer, Plan
 from wizard.nouns.measured import Measurement
@@ -153,13 +154,26 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reused:
+    """Earlier work on the same model that a job took instead of doing it again.
+
+    `of` is a candidate's id or "original"; `what` was done `seconds_ago`: "file" (it was made),
+    "answers" (with memory and the look into the file) or "timing".
+    """
+
+    of: str
+    what: Literal["file", "answers", "timing"]
+    seconds_ago: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A job's whole result: what was planned, measured and concluded.
 
     `measurements` holds every measured candidate by id, `payers` who pays for it; `seconds` the
     wall time of each phase. `counter_offers` were judged; `asked` is the contract as first stated
     where another was accepted since. `left_out` are rungs passed over, `stopped` why the climb
-    ended.
+    ended; `reused` names what was taken from earlier work.
     """
 
     plan: Plan
@@ -175,3 +189,4 @@ class Outcome:
     asked: str = ""
     left_out: tuple[LeftOut, ...] = ()
     stopped: str = ""
+    reused: tuple[Reused, ...] = ()

@@ -3,11 +3,11 @@
 Covers: `plan_for` (profile + needs -> plan), `walk` (plan -> events and an outcome on disk),
 `result_object` (outcome -> the wizard.run/1 JSON object), `pair` (two given models compared),
 `offers` (what to relax; a job judged by another contract), `evidence` (rules held against the
-bundled samples).
+bundled samples), `shared` (work that a later job uses again).
 Does not cover: processes, limits, cancelling; those are `jobs`.
 """
 
-from wizard.run import evidence, offers, pair
+from wizard.run import evidence, offers, pair, shared
 from wizard.run.outcome import read_outcome
 from wizard.run.planning import plan_for
 from wizard.run.result import result_object
@@ -23,5 +23,6 @@ __all__ = [
     "plan_for",
     "read_outcome",
     "result_object",
+    "shared",
     "walk",
 ]

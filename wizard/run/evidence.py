@@ -70,6 +70,7 @@ def check_of(
         tolerance=Tolerance(points=1.0),
         minutes=MINUTES,
         workload=profile.workload,
+        afresh=True,
     )
     found: dict[str, Candidate] = {}
     behind: dict[str, tuple[Rule, ...]] = {}

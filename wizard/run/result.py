@@ -51,6 +51,7 @@ def result_object(outcome: Outcome, bundle: ArtifactBundle | None) -> Mapping[st
         "seconds": jsonable(outcome.seconds),
         "seed": plan.needs.seed,
         "notes": list(outcome.notes),
+        "reused": [jsonable(one) for one in outcome.reused],
     }
 
 

@@ -24,6 +24,7 @@ from wizard.nouns import (
     PhaseStarted,
     Plan,
     Progress,
+    Reused,
     RunEvent,
     Step,
     WhoPays,
@@ -80,6 +81,8 @@ class Walk:
     left_out: dict[str, LeftOut] = field(default_factory=dict)
     stopped: str = ""
     notes: list[str] = field(default_factory=list)
+    reused: list[Reused] = field(default_factory=list)
+    ages: dict[str, float] = field(default_factory=dict)  # of files from the shelf, by hash
 
     def phase(self, name: str, detail: str = "") -> Phase:
         """A block of work with its events and its seconds."""
@@ -100,8 +103,10 @@ class Walk:
         return self.site.clock() - self.began >= 60 * self.plan.needs.minutes
 
     def pace(self) -> float:
-        """How many times longer than forecast the candidates took so far."""
-        tried = [(one, self.seconds.get(f"try:{one.id}")) for one in self.plan.candidates]
+        """How many times longer than forecast the candidates took so far; reused ones tell not."""
+        quick = {one.of for one in self.reused}
+        made = [one for one in self.plan.candidates if one.id not in quick]
+        tried = [(one, self.seconds.get(f"try:{one.id}")) for one in made]
         known = [(one.forecast.seconds.value, took) for one, took in tried if took is not None]
         expected = sum(cast for cast, _ in known)
         if expected <= 0:

@@ -39,6 +39,7 @@ from wizard.nouns import (
     StepDone,
     jsonable,
 )
+from wizard.run import shared
 from wizard.run.offers import measured_offers
 from wizard.run.opening import open_model, workbench
 from wizard.run.outcome import payers_of, write_json
@@ -81,6 +82,8 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
         _try(state, candidate, tools)
         _keep(state, tools)
     _climb(state, tools)
+    for said in filter(None, [shared.sentence(state)]):
+        state.note(said)
     outcome = _keep(state, tools)
     return outcome, _pack(state, outcome, model_folder, bench)
 
@@ -144,7 +147,8 @@ def _weigh_original(state: Walk, bench: contract.Workbench, scales: measure.Benc
             artifact = _make(state, [export], checkpoint, _reporting(bench, report))
             site.emit(_step_done(state, ORIGINAL, export, artifact))
         with state.phase(WEIGH) as report:
-            original = measure.weigh_original(artifact, dataclasses.replace(scales, report=report))
+            weighing = dataclasses.replace(scales, report=report)
+            original = shared.weigh_original(state, artifact, weighing)
             site.emit(_measured(state, ORIGINAL, original))
     except WizardError as error:
         if state.is_over():  # it was stopped, whatever it says
@@ -175,7 +179,7 @@ def _make(
     for step in steps:
         done = (*done, json.dumps(jsonable(step), sort_keys=True))
         if done not in state.made:
-            state.made[done] = state.site.apply(step, artifact, workbench)
+            state.made[done] = shared.make(state, step, artifact, workbench)
         artifact = state.made[done]
     return artifact
 
@@ -189,12 +193,13 @@ def _try(state: Walk, candidate: Candidate, tools: _Tools, *, at_a_glance: bool 
     try:
         with state.phase(f"try:{candidate.id}", candidate.title) as report:
             artifact = _made(state, candidate, tools, _part(report, 0.0, 0.4))
-            hopeless = _hopeless(state, artifact, tools) if at_a_glance else ""
+            known = shared.is_weighed(state, artifact, original, tools.bench)
+            hopeless = _hopeless(state, artifact, tools) if at_a_glance and not known else ""
             if hopeless:
                 _leave_out(state, LeftOut(candidate_id=candidate.id, because=hopeless))
                 return
             weighing = dataclasses.replace(tools.bench, report=_part(report, 0.4, 1.0))
-            after = measure.weigh_candidate(artifact, original, weighing)
+            after = shared.weigh_candidate(state, candidate.id, artifact, original, weighing)
     except WizardError as error:
         over = TimeUp(minutes=plan.needs.minutes) if state.is_over() else error
         _fail(state, candidate, over)
@@ -274,6 +279,7 @@ def _keep(state: Walk, tools: _Tools) -> Outcome:
         ),
         left_out=tuple(state.left_out.values()),
         stopped=state.stopped,
+        reused=tuple(state.reused),
     )
     write_json(state.site.folder / "outcome.json", jsonable(outcome))
     best = comparison.chosen or comparison.nearest

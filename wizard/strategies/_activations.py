@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from wizard import examples
 from wizard.errors import CalibrationTooSmall
+from wizard.nouns import Json
 from wizard.strategies import _graph
 from wizard.strategies._contract import Workbench
+from wizard.strategies._kept import remembered
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +64,35 @@ def seen(
     report: Callable[[float], None],
 ) -> Mapping[str, Seen]:
     """Every named value on up to `samples` rows, channels last. Raises CalibrationTooSmall."""
+    rows_of(bench, samples)
+    wanted = list(dict.fromkeys(names))
+    parts: dict[str, Json] = {"samples": samples, "values": wanted}
+
+    def find() -> dict[str, Array]:
+        found = _seen(model, wanted, samples, bench, report)
+        return {
+            f"{part} {name}": array
+            for name, one in found.items()
+            for part, array in (("low", one.low), ("high", one.high), ("values", one.values))
+        }
+
+    arrays = remembered(model, bench, parts, find)
+    report(1.0)
+    return {
+        name: Seen(
+            low=arrays[f"low {name}"], high=arrays[f"high {name}"], values=arrays[f"values {name}"]
+        )
+        for name in wanted
+    }
+
+
+def _seen(
+    model: onnx.ModelProto,
+    names: Sequence[str],
+    samples: int,
+    bench: Workbench,
+    report: Callable[[float], None],
+) -> Mapping[str, Seen]:
     kept: dict[str, _Keeper] = {}
     rows = rows_of(bench, samples)[1]
     for at, values in enumerate(_runs(model, names, samples, bench)):

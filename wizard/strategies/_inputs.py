@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from wizard import examples
 from wizard.errors import CalibrationTooSmall
+from wizard.nouns import Json
 from wizard.strategies import _graph
 from wizard.strategies._contract import Workbench
+from wizard.strategies._kept import remembered
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,6 +95,24 @@ def _seen(
     summed: Callable[[Array], Array],
 ) -> dict[str, Array]:
     """The mean over all positions of what `summed` makes of the inputs [positions, inputs]."""
+    enough_rows(bench)
+    looked: dict[str, Json] = {
+        "samples": samples,
+        "summed": summed.__name__,
+        "nodes": {name: [node.op_type, node.input[0]] for name, node in nodes.items()},
+    }
+    return remembered(
+        model, bench, looked, lambda: _looked_at(model, nodes, samples, bench, summed)
+    )
+
+
+def _looked_at(
+    model: onnx.ModelProto,
+    nodes: Mapping[str, onnx.NodeProto],
+    samples: int,
+    bench: Workbench,
+    summed: Callable[[Array], Array],
+) -> dict[str, Array]:
     import numpy as np
 
     feeds = enough_rows(bench)

@@ -36,6 +36,7 @@ KNOWN = {
     "seed",
     "only",
     "improve",
+    "afresh",
 }
 NOT_HERE = "files cannot be named in the hosted app; use \u201csample\u201d, or upload in the page"
 
@@ -173,6 +174,7 @@ def needs_of(desk: Desk, profile: ModelProfile, asked: dict[str, Any]) -> Needs:
         seed=int(_number(asked, "seed", 0)),
         only=str(asked["only"]) if asked.get("only") else None,
         improve=asked.get("improve") is True,
+        afresh=asked.get("afresh") is True,
     )
 
 
