@@ -1,7 +1,7 @@
 """What works on this machine, and the one-line fix for what does not.
 
-Covers: packages, memory, disk, 8-bit instructions, a writable home, kept work, the presets, the samples,
-a browser for the tests. Does not cover: anything slow; torch is looked for, not imported.
+Covers: packages, memory, disk, 8-bit instructions, a writable home, kept work, the presets, the
+samples, a browser for the tests. Does not cover: anything slow; torch is looked for, not imported.
 """
 
 from __future__ import annotations

@@ -290,7 +290,7 @@ def sentence(state: Walk) -> str:
         return ""
     said = f"{_counted(answers)} measured before on these rows, and that was used again"
     if not times:
-        return f"{said}; its speed was taken anew."
+        return f"{said}; speed was taken anew."
     return (
         f"{said}. {_counted(len(times))} timed {_ago(max(times))} ago; the original was timed "
         f"anew and takes as long as it took then."
