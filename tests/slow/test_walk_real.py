@@ -156,3 +156,29 @@ def test_the_files_of_one_visitor_are_not_anothers(visit):
         assert refused.value.code in {403, 404}
     first.locator("#cancel").click()
     expect(first.locator("#progress")).to_contain_text("ancelled")
+
+
+def test_the_plot_fills_while_the_wizard_goes_up_the_ladder(visit, tmp_path):
+    """A limit that the first recipes miss: every result is a point, and a further rung is tried."""
+    page = visit()
+    page.locator("#sample input[value='digits']").check(force=True)
+    steps.device(page)
+    page.locator("#limits button").first.click()
+    page.locator("#size input").fill("0.09")
+    page.locator("#next-device").click()
+    page.locator("#tolerance input[value='0.5']").check(force=True)
+    page.locator("#next-quality").click()
+    expect(page.locator(".candidates")).to_be_visible()
+    planned = page.locator(".candidates > li").count()
+    page.locator("#start").click()
+    seen = set()
+    while not page.locator("#see").is_visible():
+        seen.add(page.locator("#so-far circle.pt").count())
+        page.wait_for_timeout(300)
+    photographed(page, "real-5-ladder")
+
+    assert max(seen) > 3, "the plot did not fill"
+    assert len(seen - {0}) >= 3, "the plot did not fill bit by bit"
+    assert page.locator("#progress li").count() > planned + 5, "no rung was added"
+    steps.see(page)
+    assert taken(page, tmp_path).files

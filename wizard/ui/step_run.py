@@ -202,7 +202,7 @@ def _plot(run: RunView, needs: Needs) -> str:
     floor = 100 * original.score - needs.tolerance.points
     drawn = charts.trade_off(points, cost_limit=limit, score_floor=floor)
     return (
-        "<figure class='card fig' id='so-far'><figcaption><b>Size against score</b>"
+        "<figure class='card fig narrow' id='so-far'><figcaption><b>Size against score</b>"
         "<span>MB and score; the shaded zone keeps your contract</span></figcaption>"
         f"{drawn}</figure>"
     )
