@@ -155,3 +155,29 @@ def test_vectors_that_point_elsewhere_end_a_rung():
 
     assert "0.20" in said
     assert not climb.hopeless_at_a_glance(a_plan(), a_measurement(), Glance(rows=64, cosine=0.97))
+
+
+# --------------------------------------------------------------------------- first candidates
+
+
+def first(*seconds, left=100.0, pace=1.0, measured=False):
+    """Which of candidates that are forecast to take so long is tried next, by its place."""
+    plan = [rung(str(at), seconds=took) for at, took in enumerate(seconds)]
+    return int(climb.next_candidate(plan, seconds_left=left, pace=pace, measured=measured).id)
+
+
+def test_the_plans_order_holds_while_there_is_time():
+    """The recommended candidate comes first."""
+    assert first(90.0, 10.0) == 0
+
+
+def test_a_candidate_that_does_not_fit_waits_for_one_that_does():
+    """Four minutes of pruning do not cost the verdict of the three that fit."""
+    assert first(240.0, 93.0, 50.0) == 1
+    assert first(240.0, 93.0, 50.0, pace=1.5) == 2
+
+
+def test_with_no_time_for_any_the_quickest_is_begun():
+    """Without one measured there is no verdict; afterwards the order does not matter."""
+    assert first(240.0, 150.0, 160.0) == 1
+    assert first(240.0, 150.0, 160.0, measured=True) == 0

@@ -211,3 +211,13 @@ def test_a_reused_candidate_says_nothing_about_the_pace():
 
     assert quick.pace() == 1.0
     assert replace(quick, reused=[]).pace() == 0.2
+
+
+def test_the_original_tells_how_fast_this_machine_is():
+    """Measured in three times its forecast: candidates are expected to take three times theirs."""
+    walk = a_walk()
+    walk.seconds["original"] = 3 * walk.plan.baseline.seconds.value
+
+    assert walk.pace() == pytest.approx(3.0)
+    walk.reused.append(Reused(of="original", what="answers", seconds_ago=9.0))
+    assert walk.pace() == 1.0

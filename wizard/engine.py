@@ -363,7 +363,7 @@ def result(job: str, bundle_folder: Path | None) -> Mapping[str, Json]:
     outcome = compare(job)
     if outcome is None:
         raise JobNotFound(job=job)
-    if run.pair.is_pair(outcome.plan):
+    if run.pair.is_pair(outcome.plan) or not outcome.measurements:
         return run.result_object(outcome, None)
     packed = pack(job)
     where = bundle_folder or packed.folder

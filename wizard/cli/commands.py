@@ -220,8 +220,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _delivered(job: str, out: Path, options: argparse.Namespace) -> int:
-    """The bundle at `out`, then the result, then what would do where the contract was missed."""
-    _deliver(Path(engine.pack(job).folder), out)
+    """The bundle at `out`, if there is one; the result; what would do where it was missed."""
+    found = engine.compare(job)
+    if found is not None and found.measurements:
+        _deliver(Path(engine.pack(job).folder), out)
     code = _shown(engine.result(job, out), options)
     _offered(job, options)
     return code

@@ -1,14 +1,14 @@
-"""Whether to go on up the ladder, and with which rung; which rung is hopeless at a glance.
+"""Which candidate to try next, whether to go on up the ladder; which rung is hopeless at a glance.
 
-Covers: when to stop, what a rung must promise to be begun, the minutes that are left, a short look
-at 64 rows held against the tolerance. Pure.
+Covers: what fits into the minutes left, when to stop, what a rung must promise to be begun, a short
+look at 64 rows held against the tolerance. Pure.
 Does not cover: making and measuring (run/walk.py); the rungs' order (advise/choose.py).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from wizard.compare.turns import ratio
@@ -44,6 +44,19 @@ class Climb:
     rung: Candidate | None
     because: str
     left_out: tuple[LeftOut, ...] = ()
+
+
+def next_candidate(
+    left: Sequence[Candidate], *, seconds_left: float, pace: float, measured: bool
+) -> Candidate:
+    """The first of the plan's that fits into the time; with none `measured` yet, else the quickest.
+
+    Without one there is no verdict at all, so it is begun however little time there is.
+    """
+    fitting = [one for one in left if one.forecast.seconds.value * pace <= seconds_left]
+    if fitting or measured:
+        return (fitting or left)[0]
+    return min(left, key=lambda one: one.forecast.seconds.value)
 
 
 def next_rung(

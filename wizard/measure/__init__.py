@@ -46,6 +46,7 @@ class Bench:
     """With what and where to measure. `seconds` bounds the timing of one pair of models.
 
     `calibration` holds the rows on which layers are compared (else the first of `feeds`);
+    `answer_seconds` bounds the original's answers, and so the rows by which all are scored;
     `saturates` tells that 8-bit sums can overflow on the target; `metric` is the tolerance's.
     """
 
@@ -61,6 +62,7 @@ class Bench:
     calibration: Path | None = None
     saturates: bool = False
     metric: str = ""
+    answer_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +74,24 @@ class OneAnswer:
 
 
 def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
-    """Everything measured of the original; its answers are kept for every candidate."""
+    """Everything measured of the original; its answers are kept for every candidate.
+
+    Where `answer_seconds` did not suffice, it is scored by the rows that it came to (as_far_as).
+    """
     looked = _audit(artifact)
-    doubts = sanity.of_inputs(load_feeds(bench.feeds), bench.profile)
+    feeds = load_feeds(bench.feeds)
+    doubts = sanity.of_inputs(feeds, bench.profile)
+    sanity.same_rows(len(feeds), bench.examples)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
-        raw = quality.outputs(process, outputs_of(bench, artifact), _part(bench, 0.05, 0.6))
-        sanity.same_rows(len(raw), bench.examples)
+        raw = quality.outputs(
+            process,
+            outputs_of(bench, artifact),
+            _part(bench, 0.05, 0.6),
+            len(feeds),
+            bench.answer_seconds,
+        )
+        bench = _first(bench, len(raw) // _each(bench))
         bench.report(0.65, "timing")
         taken = speed.alone(process, bench.workload, bench.seconds)
         looked = _checked(looked, process)
@@ -134,7 +147,9 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         return _the_same(artifact, original, bench)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
-        raw = quality.outputs(process, outputs_of(bench, artifact), _part(bench, 0.05, 0.5))
+        wanted = len(bench.examples) * _each(bench)
+        out, report = outputs_of(bench, artifact), _part(bench, 0.05, 0.5)
+        raw = quality.outputs(process, out, report, wanted)
         sanity.same_rows(len(raw), bench.examples)
         looked = _checked(looked, process)
         bench.report(0.6, "timing in turns with the original")
@@ -200,6 +215,22 @@ def _the_same(artifact: Artifact, original: Measurement, bench: Bench) -> Measur
     )
 
 
+def as_far_as(original: Measurement, bench: Bench) -> Bench:
+    """The bench with the rows by which the original was scored."""
+    return _first(bench, len(original.quality.answers.rows))
+
+
+def _first(bench: Bench, rows: int) -> Bench:
+    if rows == len(bench.examples):
+        return bench
+    return dataclasses.replace(bench, examples=pick(bench.examples, range(rows)))
+
+
+def _each(bench: Bench) -> int:
+    """Answers to one row: a pair has two."""
+    return 2 if bench.examples.pairs else 1
+
+
 def _scored(raw: Any, kept: Any, bench: Bench) -> Quality:
     return quality.score(raw, bench.examples, bench.profile, kept, bench.metric)
 
@@ -223,12 +254,11 @@ def _elsewhere(
     here = saturation.saturates(bench.host.machine, bench.host.isa)
     if here or not bench.saturates:
         return None, ()
-    each = 2 if bench.examples.pairs else 1
+    each = _each(bench)
 
     def scored(raw: Any) -> Quality:
-        rows = len(raw) // each
-        first = dataclasses.replace(bench, examples=pick(bench.examples, range(rows)))
-        return _scored(raw[: rows * each], original[: rows * each], first)
+        rows = min(len(raw) // each, len(bench.examples))
+        return _scored(raw[: rows * each], original[: rows * each], _first(bench, rows))
 
     found, unsure = emulated.under_saturation(artifact, bench.feeds, scored, bench.threads)
     return found, (unsure,) if unsure else ()
@@ -316,6 +346,7 @@ __all__ = [
     "Bench",
     "OneAnswer",
     "answer_one",
+    "as_far_as",
     "calibration_doubts",
     "check_metric",
     "glance",

@@ -9,6 +9,7 @@ Rows are answered one at a time: a dynamic 8-bit model's scale depends on its wh
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 AGREEMENT, AGREEMENT_ASKED = "agreement with the original", "agreement"
 ROWS_PER_QUESTION = 200
+# Where the minutes are short: how often the clock is looked at, and rows below which no loss is
+# worth naming. Both even, for pairs.
+ROWS_BY_THE_CLOCK, ROWS_AT_LEAST = 50, 100
 RESAMPLES = 2000
 # A class is suspicious when it has half of the answers or more, a fifth more than the original
 # gave it, and either three times its share or a third of what the other classes had.
@@ -49,16 +53,29 @@ CONE_COSINE, CONE_SPREAD = 0.95, 0.2
 SATURATED, SATURATED_SHARE = 0.9999, 0.98
 
 
-def outputs(process: Process, out: Path, report: Callable[[float, str], None]) -> Array:
-    """All answers as float32 [rows, classes or dimensions]; kept in `out` (.npy)."""
+def outputs(
+    process: Process,
+    out: Path,
+    report: Callable[[float, str], None],
+    rows: int,
+    seconds: float | None = None,
+) -> Array:
+    """Answers to the first `rows` rows as float32 [rows, classes or dimensions]; kept in `out`.
+
+    Fewer rows, at least a hundred, where all would take more than `seconds`.
+    """
     import numpy as np
 
     parts: list[Array] = []
     start, total = 0, 1
     part = out.with_suffix(".part.npy")
+    began, each = time.perf_counter(), ROWS_PER_QUESTION if seconds is None else ROWS_BY_THE_CLOCK
     while start < total:
-        said = process.ask("answer", out=str(part), start=start, count=ROWS_PER_QUESTION)
-        total = said["of"]
+        late = seconds is not None and time.perf_counter() - began > seconds
+        if late and start >= ROWS_AT_LEAST:
+            break
+        said = process.ask("answer", out=str(part), start=start, count=min(each, rows - start))
+        total = min(said["of"], rows)
         parts.append(np.load(part, allow_pickle=False))
         start += said["rows"]
         report(start / total, f"{start} of {total} rows")

@@ -6,12 +6,14 @@ Does not cover: making or measuring anything.
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 from wizard import examples, intake, measure
 from wizard.errors import NotSupported
+from wizard.examples.reading import pick
 from wizard.measure.saturation import saturates
-from wizard.nouns import Plan
+from wizard.nouns import ExampleSet, Plan
 from wizard.run.state import OPEN, ROWS, Walk
 from wizard.strategies import _contract as contract
 
@@ -24,13 +26,14 @@ def open_model(state: Walk) -> tuple[Path, measure.Bench, Path | None]:
     with state.phase(ROWS, plan.needs.data) as report:
         needs = plan.needs
         rows = examples.read(plan.profile, needs.data, seed=needs.seed, scratch=site.folder)
-        measure.check_metric(needs.tolerance.metric, rows.test)
+        test = shuffled(rows.test, needs.seed)
+        measure.check_metric(needs.tolerance.metric, test)
         report(0.3, "")
         for sentence in rows.notes:
             state.note(sentence)
         calibration = _feeds(plan, model_folder, rows.calibration, site.folder / "calibration.npz")
         report(0.6, "")
-        feeds = _feeds(plan, model_folder, rows.test, site.folder / "test.npz")
+        feeds = _feeds(plan, model_folder, test, site.folder / "test.npz")
         if feeds is None:
             raise NotSupported(strategy="measuring", because="there is not one example to run")
         for sentence in measure.calibration_doubts(calibration, feeds) if calibration else ():
@@ -38,7 +41,7 @@ def open_model(state: Walk) -> tuple[Path, measure.Bench, Path | None]:
     bench = measure.Bench(
         profile=plan.profile,
         feeds=feeds,
-        examples=rows.test,
+        examples=test,
         workload=plan.needs.workload,
         threads=site.threads,
         folder=site.folder,
@@ -51,7 +54,14 @@ def open_model(state: Walk) -> tuple[Path, measure.Bench, Path | None]:
     return model_folder, bench, calibration
 
 
-def _feeds(plan: Plan, folder: Path, rows: examples.ExampleSet, out: Path) -> Path | None:
+def shuffled(rows: ExampleSet, seed: int) -> ExampleSet:
+    """The same rows in a random order: whoever looks at the first of them sees a fair sample."""
+    order = list(range(len(rows)))
+    random.Random(seed).shuffle(order)  # noqa: S311 - a draw of rows, no secret
+    return pick(rows, order)
+
+
+def _feeds(plan: Plan, folder: Path, rows: ExampleSet, out: Path) -> Path | None:
     if not len(rows):
         return None
     return examples.prepare(plan.profile, folder, rows, plan.needs.workload, out)

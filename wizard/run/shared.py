@@ -213,9 +213,9 @@ def _keep(
 ) -> None:
     """The measurement and its raw answers; beside a candidate's, how long the original took."""
     raw = measure.outputs_of(bench, found.artifact)
-    if original is not None and found.artifact.sha256 == original.artifact.sha256:
-        return
-    if not raw.is_file():
+    copy = original is not None and found.artifact.sha256 == original.artifact.sha256
+    cut_short = len(found.quality.answers.rows) < len(bench.examples)
+    if copy or cut_short or not raw.is_file():
         return
     key, at = _key_of_weighing(found.artifact, original, bench), state.site.clock()
     with shelf_of(state.site.cache).keep(WEIGHED, key, at) as folder:
@@ -237,6 +237,7 @@ def _key_of_weighing(artifact: Artifact, original: Measurement | None, bench: me
             "original": original.artifact.sha256 if original else None,
             "rows": contract.digest(bench.feeds),
             "calibration": contract.digest(bench.calibration) if bench.calibration else None,
+            "count": len(bench.examples),
             "workload": jsonable(bench.workload),
             "profile": jsonable(replace(bench.profile, ref=replace(bench.profile.ref, name=""))),
             "seconds": bench.seconds,

@@ -103,11 +103,17 @@ class Walk:
         return self.site.clock() - self.began >= 60 * self.plan.needs.minutes
 
     def pace(self) -> float:
-        """How many times longer than forecast the candidates took so far; reused ones tell not."""
-        quick = {one.of for one in self.reused}
-        made = [one for one in self.plan.candidates if one.id not in quick]
-        tried = [(one, self.seconds.get(f"try:{one.id}")) for one in made]
-        known = [(one.forecast.seconds.value, took) for one, took in tried if took is not None]
+        """How many times longer than forecast the original and the candidates took so far.
+
+        What was taken from earlier work tells nothing.
+        """
+        quick = {one.of for one in self.reused if one.what == "answers"}
+        cast = {
+            f"try:{one.id}": one.forecast for one in self.plan.candidates if one.id not in quick
+        }
+        cast |= {} if ORIGINAL in quick else {WEIGH: self.plan.baseline}
+        tried = [(one.seconds.value, self.seconds.get(phase)) for phase, one in cast.items()]
+        known = [(expected, took) for expected, took in tried if took is not None]
         expected = sum(cast for cast, _ in known)
         if expected <= 0:
             return 1.0

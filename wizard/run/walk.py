@@ -25,6 +25,7 @@ from wizard.nouns import (
     BestSoFar,
     Candidate,
     CandidateFailed,
+    Comparison,
     Discarded,
     Failed,
     JobStarted,
@@ -37,6 +38,7 @@ from wizard.nouns import (
     Plan,
     Step,
     StepDone,
+    Verdict,
     jsonable,
 )
 from wizard.run import shared
@@ -55,6 +57,10 @@ from wizard.run.state import (
     Walk,
 )
 from wizard.strategies import _contract as contract
+
+# Of the seconds left, the original's answers may take so much: each candidate takes as long again.
+SHARE_FOR_ORIGINAL = 0.25
+NO_TIME = "The minutes were spent before one candidate was measured, so we cannot tell; allow more."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,15 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
     site.emit(JobStarted(at=site.clock(), phases=phases_of(plan)))
     model_folder, bench, calibration = open_model(state)
     tools = _weigh_original(state, workbench(state, model_folder, calibration), bench)
-    for candidate in plan.candidates:
+    left = list(plan.candidates)
+    while left:
+        candidate = climb.next_candidate(
+            left,
+            seconds_left=state.seconds_left(),
+            pace=state.pace(),
+            measured=bool(state.measurements),
+        )
+        left.remove(candidate)
         _try(state, candidate, tools)
         _keep(state, tools)
     _climb(state, tools)
@@ -147,14 +161,19 @@ def _weigh_original(state: Walk, bench: contract.Workbench, scales: measure.Benc
             artifact = _make(state, [export], checkpoint, _reporting(bench, report))
             site.emit(_step_done(state, ORIGINAL, export, artifact))
         with state.phase(WEIGH) as report:
-            weighing = dataclasses.replace(scales, report=report)
+            part = SHARE_FOR_ORIGINAL * max(0.0, state.seconds_left())
+            weighing = dataclasses.replace(scales, report=report, answer_seconds=part)
             original = shared.weigh_original(state, artifact, weighing)
             site.emit(_measured(state, ORIGINAL, original))
     except WizardError as error:
         if state.is_over():  # it was stopped, whatever it says
             raise TimeUp(minutes=state.plan.needs.minutes) from error
         raise
-    return _Tools(workbench=bench, bench=scales, original=original)
+    fewer = measure.as_far_as(original, scales)
+    if len(fewer.examples) < len(scales.examples):
+        counted = f"{len(fewer.examples)} of {len(scales.examples)} rows, drawn at random"
+        state.note(f"The minutes allowed suffice for scoring by {counted}; more would tell more.")
+    return _Tools(workbench=bench, bench=fewer, original=original)
 
 
 def _export_of(plan: Plan) -> Step:
@@ -263,7 +282,7 @@ def _fail(state: Walk, candidate: Candidate, error: WizardError) -> None:
 def _keep(state: Walk, tools: _Tools) -> Outcome:
     """Write what is known to outcome.json, so that a kill loses nothing."""
     original = tools.original
-    comparison = compare(state.plan, original, state.measurements, state.verdicts)
+    comparison = _compared(state, original)
     outcome = Outcome(
         plan=state.plan,
         original=original,
@@ -293,6 +312,14 @@ def _keep(state: Walk, tools: _Tools) -> Outcome:
             )
         )
     return outcome
+
+
+def _compared(state: Walk, original: Measurement) -> Comparison:
+    """What the measurements come to; no time to measure any is no miss."""
+    found = compare(state.plan, original, state.measurements, state.verdicts)
+    if state.measurements or all(one.code != TimeUp.code for one in state.failed):
+        return found
+    return dataclasses.replace(found, overall=Verdict.CANNOT_TELL, headline=NO_TIME)
 
 
 def _pack(

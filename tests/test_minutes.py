@@ -1,0 +1,87 @@
+"""Where the minutes are short, all are scored by the same fewer rows, drawn fairly."""
+
+import numpy as np
+import pytest
+
+from tests.factories import a_host, a_measurement, a_profile, some_answers
+from wizard import measure
+from wizard.measure import quality
+from wizard.nouns import ExampleSet, Workload
+from wizard.run.opening import shuffled
+
+
+class Slow:
+    """A measuring process with 700 rows; it answers with the row's own number."""
+
+    rows = 700
+
+    def ask(self, do, out, start, count):
+        end = min(self.rows, start + count)
+        np.save(out, np.arange(start, end, dtype=np.float32).reshape(-1, 1))
+        return {"rows": end - start, "of": self.rows}
+
+
+def answered(folder, **limits):
+    reported = []
+    raw = quality.outputs(
+        Slow(), folder / "out.npy", lambda share, words: reported.append(share), **limits
+    )
+    return raw[:, 0], reported
+
+
+def test_all_rows_are_answered_when_there_is_time(tmp_path):
+    """In order, once each; the same with a generous clock as without one."""
+    for seconds in (None, 600.0):
+        raw, reported = answered(tmp_path, rows=700, seconds=seconds)
+
+        assert raw.tolist() == list(range(700))
+        assert reported[-1] == 1.0
+
+
+def test_a_hundred_rows_are_answered_however_late_it_is(tmp_path):
+    """Fewer would not bear any verdict."""
+    raw, _ = answered(tmp_path, rows=700, seconds=0.0)
+
+    assert raw.tolist() == list(range(quality.ROWS_AT_LEAST))
+    assert np.load(tmp_path / "out.npy").shape == (quality.ROWS_AT_LEAST, 1)
+
+
+def test_a_candidate_answers_the_rows_that_the_original_did(tmp_path):
+    """No more, no fewer: they are compared row by row."""
+    raw, _ = answered(tmp_path, rows=130)
+
+    assert raw.tolist() == list(range(130))
+
+
+def some_rows(count):
+    return ExampleSet(
+        origin="test",
+        inputs=tuple(f"text {at}" for at in range(count)),
+        labels=tuple("a" if at < count // 2 else "b" for at in range(count)),
+        columns={"place": tuple(str(at) for at in range(count))},
+        rows=tuple(range(count)),
+    )
+
+
+def test_rows_sorted_by_label_are_a_fair_sample_from_the_first(tmp_path):
+    """Both labels are among the first fifty of a sorted table; a row keeps all that is its own."""
+    rows = shuffled(some_rows(1000), seed=0)
+
+    assert 15 <= rows.labels[:50].count("a") <= 35
+    assert sorted(rows.rows) == list(range(1000))
+    assert all(text == f"text {row}" for text, row in zip(rows.inputs, rows.rows, strict=True))
+    assert rows.columns["place"] == tuple(map(str, rows.rows))
+    assert shuffled(some_rows(1000), seed=0) == rows
+    assert shuffled(some_rows(1000), seed=1) != rows
+
+
+@pytest.mark.parametrize("count", [400, 130])
+def test_the_bench_goes_as_far_as_the_original_did(tmp_path, count):
+    """Every later measurement takes the rows that the original was scored by."""
+    bench = measure.Bench(
+        profile=a_profile(), feeds=tmp_path, examples=some_rows(400), workload=Workload(),
+        threads=1, folder=tmp_path, host=a_host(), report=lambda fraction, detail: None,
+    )  # fmt: skip
+    original = a_measurement(answers=some_answers(count))
+
+    assert len(measure.as_far_as(original, bench).examples) == count
