@@ -61,17 +61,18 @@ def a_bert(folder, **changes):
     return saved(BertForSequenceClassification(BertConfig(**(settings | changes))), folder)
 
 
-def a_resnet(folder):
+def a_resnet(folder, **changes):
     """A random residual network on small pictures, saved with its image processor's file."""
     from transformers import ResNetConfig, ResNetForImageClassification
 
-    config = ResNetConfig(
-        embedding_size=16,
-        hidden_sizes=[32, 64],
-        depths=[1, 1],
-        layer_type="basic",
-        num_labels=LABELS,
-    )
+    settings = {
+        "embedding_size": 16,
+        "hidden_sizes": [32, 64],
+        "depths": [1, 1],
+        "layer_type": "basic",
+        "num_labels": LABELS,
+    }
+    config = ResNetConfig(**(settings | changes))
     saved(ResNetForImageClassification(config), folder)
     processor = {"size": {"height": SIDE, "width": SIDE}, "do_resize": True}
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
@@ -100,6 +101,21 @@ def checkpoint(name):
 
 
 TASKS = {"text": TEXT, "image": IMAGE}
+
+
+@lru_cache(maxsize=8)
+def sibling(name):
+    """A smaller published model with the same labels: the tiny model less its last part."""
+    folder = shared_folder() / f"{name}-sibling"
+    if name == "text":
+        from transformers import BertForSequenceClassification
+
+        model = BertForSequenceClassification.from_pretrained(checkpoint(name))
+        model.bert.encoder.layer = model.bert.encoder.layer[:1]
+        model.config.num_hidden_layers = 1
+        model.save_pretrained(folder)
+        return folder
+    return a_resnet(folder, depths=[1, 1], hidden_sizes=[32, 48])
 
 
 def a_profile(task=TEXT, **changes):
@@ -193,6 +209,7 @@ def a_bench(folder, name="text", **changes):
         "seed": 0,
         "threads": 1,
         "report": lambda fraction, detail: None,
+        "sibling": sibling(name),
     }
     return contract.Workbench(**(facts | changes))
 

@@ -34,6 +34,15 @@ def cited(source: str) -> Html:
     return Html("".join([*parts, escape(source[at:])]))
 
 
+def on_the_hub(model: str) -> Html:
+    """A model of the Hub, `owner/name` or `owner/name@revision`, as a link to its page."""
+    repo, _, revision = model.partition("@")
+    address = f"https://huggingface.co/{repo}" + (f"/tree/{revision}" if revision else "")
+    return Html(
+        f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{escape(repo)}</a>'
+    )
+
+
 @lru_cache(maxsize=1)
 def _sources() -> re.Pattern[str]:
     """Every name that has an address, the longest first, and arXiv numbers."""

@@ -135,7 +135,7 @@ def find(kind: str, name: str, known: Mapping[str, Found]) -> Found:
 
 
 def check_device(device_id: str) -> None:
-    """Raises UnknownName before any work is done for a misspelt device."""
+    """Raises UnknownName for a misspelt device."""
     library.find("device", device_id, devices())
 
 
@@ -164,8 +164,10 @@ def _profile(answer: Json) -> ModelProfile:
 
 
 def advise(profile: ModelProfile, needs: Needs) -> Plan:
-    """Candidates with forecasts and reasons for this model and these needs."""
-    return run.plan_for(profile, needs, host(), evidence())
+    """Candidates with forecasts and reasons for this model, these needs and a sibling accepted."""
+    named = needs.sibling
+    sibling = examine(parse_ref(named), needs.workload) if named else None
+    return run.plan_for(profile, needs, host(), evidence(), sibling)
 
 
 def command_for(plan: Plan) -> str:
@@ -256,12 +258,9 @@ def _check_room(plan: Plan, free_memory: int) -> None:
             command=command_for(plan),
         )
     jobs_root().mkdir(parents=True, exist_ok=True)
-    free_disk = shutil.disk_usage(jobs_root()).free
-    wanted = plan.job.disk.value * 1e6
-    if wanted > free_disk:
-        raise DiskFull(
-            path=str(home()), needed_mb=round(wanted / 1e6), free_mb=round(free_disk / 1e6)
-        )
+    free, wanted = shutil.disk_usage(jobs_root()).free, plan.job.disk.value * 1e6
+    if wanted > free:
+        raise DiskFull(path=str(home()), needed_mb=round(wanted / 1e6), free_mb=round(free / 1e6))
 
 
 def events(job: str) -> tuple[RunEvent, ...]:
@@ -394,7 +393,7 @@ def preview_data(profile: ModelProfile, path: str) -> Json:
 
 def try_both(job: str, text: str) -> Json:
     """What the original and the best candidate say to one text, in a child process."""
-    folder = jobs.folder_of(jobs_root(), job)
     if compare(job) is None:
         raise JobNotFound(job=job)
-    return jobs.ask("answer_both", {"folder": str(folder), "text": text[:2000]})
+    folder = str(jobs.folder_of(jobs_root(), job))
+    return jobs.ask("answer_both", {"folder": folder, "text": text[:2000]})

@@ -301,10 +301,15 @@ def job(profile: ModelProfile, candidates: Sequence[Candidate]) -> JobForecast:
     weights = 4 * profile.parameters.total / 1e6
     memory = 590 + 2.9 * weights
     disk = 40 + weights * (3 + len(candidates))
-    original = EXPORT_SECONDS + EXPORT_SECONDS_PER_MB * weights + _seconds(profile).value
+    original = seconds_to_export(profile) + _seconds(profile).value
     seconds = original + sum(one.forecast.seconds.value for one in candidates)
     return JobForecast(
         memory=estimated(memory, "MB", memory * 0.7, memory * 1.4),
         disk=estimated(disk, "MB", disk * 0.6, disk * 1.4),
         seconds=estimated(seconds, "s", seconds * 0.5, seconds * 2.0),
     )
+
+
+def seconds_to_export(profile: ModelProfile) -> float:
+    """Translating the model to ONNX on this machine."""
+    return EXPORT_SECONDS + EXPORT_SECONDS_PER_MB * 4 * profile.parameters.total / 1e6

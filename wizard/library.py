@@ -283,7 +283,10 @@ def families() -> Mapping[str, Family]:
 
 def read_family(path: Path) -> Family:
     """One family file. Raises PresetBroken with what is wrong in it."""
-    family = _typed(Family, {"id": path.stem, **_toml(path)}, path)
+    values = _toml(path)
+    for sibling in values.get("siblings", ()):
+        sibling["read_on"] = str(sibling.get("read_on", ""))
+    family = _typed(Family, {"id": path.stem, **values}, path)
     _only_known("shape", [family.shape], words().shapes, path)
     return family
 

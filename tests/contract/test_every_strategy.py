@@ -29,6 +29,7 @@ ALIKE = {
     "structured_pruning": 0.90,
     "unstructured_sparsity": 0.90,
     "low_rank": 0.80,  # random layers have no direction to spare
+    "smaller_sibling": -1.0,  # another network, with random weights of its own
 }
 
 

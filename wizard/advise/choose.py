@@ -314,7 +314,7 @@ def _candidate(
     }
     cast = estimate.forecast(case.profile, case.device, steps, rule.expect)
     return Candidate(
-        id=_id(steps),
+        id=id_of(steps),
         title=rule.title,
         steps=steps,
         forecast=cast,
@@ -339,7 +339,7 @@ def _too_big_for(device: Device, cast: Forecast) -> tuple[Reason, ...]:
     return tuple(Reason(sentence=f"{device.name}: {one}", source=None) for one in said)
 
 
-def _id(steps: Sequence[Step]) -> str:
+def id_of(steps: Sequence[Step]) -> str:
     """Stable: the last technique and a digest of the whole recipe."""
     text = json.dumps([jsonable(step) for step in steps], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]

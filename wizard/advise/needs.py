@@ -128,6 +128,7 @@ def _others(needs: Needs) -> list[str]:
         words += ["--tokens", str(needs.workload.tokens)]
     words += ["--seed", str(needs.seed)] if needs.seed else []
     words += ["--only", needs.only] if needs.only else []
+    words += ["--sibling", needs.sibling] if needs.sibling else []
     words += ["--improve"] if needs.improve else []
     words += ["--afresh"] if needs.afresh else []
     return words

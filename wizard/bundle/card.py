@@ -14,7 +14,7 @@ from pathlib import Path
 from wizard import charts
 from wizard.bundle import damage
 from wizard.bundle.report import measured_rows
-from wizard.nouns import Candidate, Measurement, Outcome, Source, Task
+from wizard.nouns import Candidate, Measurement, ModelProfile, Outcome, Source, Task
 
 CLASS_OF_TASK = {
     Task.TEXT_CLASSIFICATION: "ORTModelForSequenceClassification",
@@ -55,8 +55,8 @@ def card(outcome: Outcome, candidate: Candidate, command: str, name: str) -> str
     after = outcome.measurements[candidate.id]
     judged = next(v for v in outcome.comparison.verdicts if v.candidate_id == candidate.id)
     parts = [
-        _front(outcome),
-        f"# {outcome.plan.profile.title}, compressed\n",
+        _front(outcome.plan.profile_of(candidate.id)),
+        f"# {outcome.plan.profile_of(candidate.id).title}, compressed\n",
         f"**{judged.overall.value}.** {outcome.comparison.headline}\n",
         "## What was done\n",
         f"{candidate.title}: {after.audit.label}.\n",
@@ -80,8 +80,7 @@ def card(outcome: Outcome, candidate: Candidate, command: str, name: str) -> str
     return "\n".join(part for part in parts if part)
 
 
-def _front(outcome: Outcome) -> str:
-    profile = outcome.plan.profile
+def _front(profile: ModelProfile) -> str:
     ref = profile.ref
     base = ref.name if ref.source is Source.HUB else profile.base_model
     lines = ["---", "library_name: onnx", "tags:", "- onnx", "- onnxruntime", "- compressed"]

@@ -11,24 +11,28 @@ import json
 import shutil
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from wizard.bundle.card import card
-from wizard.bundle.privacy import carry, public_command
+from wizard.bundle.privacy import carry, public_command, without_folders
 from wizard.bundle.report import report
 from wizard.errors import OutputNotEmpty
 from wizard.examples import processor
 from wizard.examples.feeds import Feeds, load_feeds
 from wizard.nouns import (
+    SIBLING,
     ArtifactBundle,
     BundleFile,
     Candidate,
     Json,
     Measurement,
+    ModelRef,
     Outcome,
     Plan,
     Source,
+    Step,
     Task,
     jsonable,
 )
@@ -167,11 +171,10 @@ def recipe(outcome: Outcome, candidate: Candidate, command: str) -> Mapping[str,
     """Everything needed to do it again."""
     plan = outcome.plan
     ref = plan.profile.ref
-    named = Path(ref.name).name if ref.source is Source.FOLDER else str(ref)
     return {
         "schema": "wizard.recipe/1",
         "model": {
-            "name": named,
+            "name": _public(ref),
             "source": ref.source.value,
             "revision": ref.revision,
             "weights_sha256": outcome.original.artifact.parent,
@@ -180,11 +183,23 @@ def recipe(outcome: Outcome, candidate: Candidate, command: str) -> Mapping[str,
         "device": plan.device.id,
         "data": {"origin": outcome.data_origin, "rows": len(outcome.original.quality.answers.rows)},
         "seed": plan.needs.seed,
-        "steps": [jsonable(step) for step in candidate.steps],
+        "steps": [jsonable(_public_step(step)) for step in candidate.steps],
         "workload": jsonable(plan.needs.workload),
         "versions": jsonable(outcome.original.host.versions),
         "command": public_command(command),
     }
+
+
+def _public(ref: ModelRef) -> str:
+    """The model without the folders of whoever packed it."""
+    return Path(ref.name).name if ref.source is Source.FOLDER else str(ref)
+
+
+def _public_step(step: Step) -> Step:
+    named = step.settings.get("model")
+    if step.strategy != SIBLING or not isinstance(named, str):
+        return step
+    return replace(step, settings={**step.settings, "model": without_folders(named)})
 
 
 def _measurements(

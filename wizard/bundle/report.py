@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from wizard import charts
-from wizard.bundle import damage, payers
+from wizard.bundle import damage, payers, siblings
 from wizard.bundle.privacy import public_command, without_folders
 from wizard.cited import cited
 from wizard.nouns import Basis, Candidate, Clause, Measurement, Outcome, Quantity, Verdict
@@ -40,6 +40,7 @@ def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
         figures(outcome, candidate.id),
         "<h2>What was tried</h2>",
         tried(outcome),
+        siblings.section(outcome),
         "<h2>Who pays</h2>",
         payers.section(outcome, candidate.id) or changed(outcome, candidate.id),
         "<h2>Where the damage is</h2>",

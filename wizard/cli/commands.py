@@ -191,6 +191,7 @@ def needs_of(options: argparse.Namespace, profile: ModelProfile) -> Needs:
         only=options.only,
         improve=options.improve,
         afresh=options.afresh,
+        sibling=options.sibling or "",
     )
 
 
@@ -260,6 +261,7 @@ def compare(options: argparse.Namespace) -> int:
 def _compare_job(options: argparse.Namespace) -> int:
     plan = engine.plan_of(options.before)
     options.device = options.device or plan.needs.device_id
+    options.sibling = plan.needs.sibling
     needs = needs_of(options, plan.profile)
     kept = plan.needs
     needs = replace(needs, data=kept.data, workload=kept.workload, seed=kept.seed)

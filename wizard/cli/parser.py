@@ -104,6 +104,9 @@ def _needs(command: Parser) -> None:
     command.add_argument(
         "--afresh", action="store_true", help="measure again what earlier jobs have measured"
     )
+    command.add_argument(
+        "--sibling", metavar="MODEL", help="measure this smaller published model too"
+    )
 
 
 def _contract(command: Parser) -> None:
@@ -148,9 +151,8 @@ def _compare(commands: Commands[Parser]) -> None:
     command.add_argument("--model", help="whose labels and tokenizer hold, for bare .onnx files")
     command.add_argument("--out", help="for a job: accept these limits, write its bundle here")
     _contract(command)
-    command.set_defaults(
-        only=None, improve=False, afresh=False, device=None
-    )  # a job keeps its own device
+    # A job keeps its own device and sibling.
+    command.set_defaults(only=None, improve=False, afresh=False, sibling=None, device=None)
 
 
 def _verify(commands: Commands[Parser]) -> None:

@@ -40,10 +40,20 @@ def plan(made: Plan, command: str, *, as_json: bool) -> None:
             show.say(f"   because {reason.sentence}{f' ({held})' if held else ''}")
         for warning in candidate.warnings:
             show.say(f"   mind    {warning.sentence}")
+    _siblings(made)
     _not_chosen(made)
     _rules(made)
     show.say()
     show.say(command)
+
+
+def _siblings(made: Plan) -> None:
+    """Smaller published models, and how to have one measured too."""
+    if made.siblings:
+        show.say("\nSmaller published models, before anything is compressed:")
+    for offer in made.siblings:
+        show.say(f"   {offer.sentence}")
+        show.say(f"      measure it too with --sibling {offer.sibling.model}")
 
 
 def _not_chosen(made: Plan) -> None:

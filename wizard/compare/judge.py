@@ -8,6 +8,8 @@ Rule of honesty: the whole bound inside the limit is PASS, outside is MISS, else
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from wizard.compare.limits import rounded_up, said, three_way
 from wizard.compare.parts import parts_clause
 from wizard.compare.score import quality_clause
@@ -20,6 +22,7 @@ from wizard.nouns import (
     Clause,
     Latency,
     Measurement,
+    ModelProfile,
     Plan,
     Quantity,
     Verdict,
@@ -42,7 +45,8 @@ def judge(
 
     With `payers` a part of the data that lost far more than the tolerance is a MISS of its own.
     """
-    clauses = [_budget(plan, budget, original, after) for budget in plan.needs.budgets]
+    made_from = plan.profile_of(candidate_id)
+    clauses = [_budget(plan, budget, original, after, made_from) for budget in plan.needs.budgets]
     clauses.append(quality_clause(plan, original, after))
     parts = parts_clause(plan, payers) if payers is not None else None
     clauses += [parts] if parts is not None else []
@@ -59,11 +63,13 @@ def overall(clauses: list[Clause]) -> Verdict:
     return Verdict.CANNOT_TELL if Verdict.CANNOT_TELL in verdicts else Verdict.PASS
 
 
-def _budget(plan: Plan, budget: Budget, original: Measurement, after: Measurement) -> Clause:
+def _budget(
+    plan: Plan, budget: Budget, original: Measurement, after: Measurement, made_from: ModelProfile
+) -> Clause:
     if budget.quantity == "latency":
         if plan.device.measured_here:
             return _latency_here(budget, original, after)
-        return _latency_elsewhere(plan, budget, original, after)
+        return _latency_elsewhere(plan, budget, original, after, made_from)
     if budget.quantity == "size":
         return _plain(budget, "size", original.size, after.size, "megabytes of file")
     return _plain(
@@ -160,9 +166,11 @@ def _ends(quantity: Quantity) -> tuple[float, float]:
 
 
 def _latency_elsewhere(
-    plan: Plan, budget: Budget, original: Measurement, after: Measurement
+    plan: Plan, budget: Budget, original: Measurement, after: Measurement, made_from: ModelProfile
 ) -> Clause:
-    now = latency_elsewhere(plan.profile, plan.device, after.audit)
+    another = made_from is not plan.profile  # its own card tells its arithmetic, not a share
+    audit = replace(after.audit, work_share=1.0) if another else after.audit
+    now = latency_elsewhere(made_from, plan.device, audit)
     before = latency_elsewhere(plan.profile, plan.device, original.audit)
     low, high = _ends(now)
     verdict = three_way(low, high, budget.at_most)

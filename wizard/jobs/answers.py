@@ -61,8 +61,8 @@ def pack_again(folder: str) -> ArtifactBundle:
         place / store.BUNDLE,
         outcome=outcome,
         candidate_id=best,
-        model_folder=intake.folder_of(outcome.plan.profile.ref, lambda fraction, detail: None),
-        feeds=place / "test.npz",
+        model_folder=_folder(outcome.plan.profile_of(best)),
+        feeds=_home(place, outcome, best) / "test.npz",
         command=_command(place, outcome),
         result=run.result_object(outcome, None),
     )
@@ -82,17 +82,35 @@ def answer_both(folder: str, text: str) -> Mapping[str, Json]:
     best = outcome.comparison.chosen or outcome.comparison.nearest
     after = outcome.measurements[best].artifact if best else outcome.original.artifact
     profile = outcome.plan.profile
-    one = examples.ExampleSet(origin="typed", inputs=(text,), rows=(0,))
-    model_folder = intake.folder_of(profile.ref, lambda fraction, detail: None)
-    feeds = examples.prepare(
-        profile, model_folder, one, outcome.plan.needs.workload, place / "typed.npz"
-    )
+    feeds = _typed(text, profile, outcome, place)
+    other = outcome.plan.profile_of(best) if best else profile
+    theirs = feeds
+    if other is not profile:  # another network reads it its own way
+        theirs = _typed(text, other, outcome, _home(place, outcome, best))
     return {
         "before": _said(
             measure.answer_one(outcome.original.artifact.path, feeds, profile), profile
         ),
-        "after": _said(measure.answer_one(after.path, feeds, profile), profile),
+        "after": _said(measure.answer_one(after.path, theirs, other), other),
     }
+
+
+def _typed(text: str, profile: ModelProfile, outcome: Outcome, place: Path) -> Path:
+    """One typed input, prepared for that model."""
+    one = examples.ExampleSet(origin="typed", inputs=(text,), rows=(0,))
+    work = outcome.plan.needs.workload
+    return examples.prepare(profile, _folder(profile), one, work, place / "typed.npz")
+
+
+def _folder(profile: ModelProfile) -> Path:
+    return intake.folder_of(profile.ref, lambda fraction, detail: None)
+
+
+def _home(place: Path, outcome: Outcome, candidate_id: str | None) -> Path:
+    """Where the prepared inputs of a candidate lie: an accepted sibling has its own."""
+    plan = outcome.plan
+    of_sibling = candidate_id is not None and plan.profile_of(candidate_id) is not plan.profile
+    return place / run.SIBLING_FOLDER if of_sibling else place
 
 
 def _said(answer: measure.OneAnswer, profile: ModelProfile) -> Json:

@@ -27,6 +27,7 @@ from wizard.nouns import (
     ExampleSet,
     Glance,
     HostFacts,
+    LayerDamage,
     Measurement,
     ModelProfile,
     Quality,
@@ -48,6 +49,8 @@ class Bench:
     `calibration` holds the rows on which layers are compared (else the first of `feeds`);
     `answer_seconds` bounds the original's answers, and so the rows by which all are scored;
     `saturates` tells that 8-bit sums can overflow on the target; `metric` is the tolerance's.
+    `feeds_of_original` is set where the candidate is another network, which reads the same rows
+    its own way: the original gets those, layers and vectors are not held against each other.
     """
 
     profile: ModelProfile
@@ -63,6 +66,12 @@ class Bench:
     saturates: bool = False
     metric: str = ""
     answer_seconds: float | None = None
+    feeds_of_original: Path | None = None
+
+    @property
+    def of_another_network(self) -> bool:
+        """Whether candidates are made from another model than the original."""
+        return self.feeds_of_original is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +147,6 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
     The very file of the original is not run again. Raises CannotCompare when a file, the
     original's too, is no longer the one that was made.
     """
-    import numpy as np
-
     sanity.unchanged(original.artifact)
     looked = beside(_audit(artifact), original.audit)
     sanity.unchanged(artifact)
@@ -153,12 +160,12 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         sanity.same_rows(len(raw), bench.examples)
         looked = _checked(looked, process)
         bench.report(0.6, "timing in turns with the original")
-        with Process(original.artifact.path, bench.feeds, bench.threads) as first:
+        its_own = bench.feeds_of_original or bench.feeds
+        with Process(original.artifact.path, its_own, bench.threads) as first:
             before, after = speed.in_turns(first, process, bench.workload, bench.seconds)
         bench.report(0.9, "looking for the damage")
-        rows = bench.calibration or bench.feeds
-        hurt = layers.damage(process, original.artifact.path, artifact.path, rows, bench.folder)
-    kept = np.load(outputs_of(bench, original.artifact), allow_pickle=False)
+        hurt = _damage(process, artifact, original, bench)
+    kept = _answers_of(original, bench)
     scored = _with_order(_scored(raw, kept, bench), original, bench)
     there, unsure = _elsewhere(artifact, bench, kept)
     return Measurement(
@@ -202,6 +209,25 @@ def weigh_candidate_again(
         with Process(original.artifact.path, bench.feeds, bench.threads) as first:
             before, after = speed.in_turns(first, process, bench.workload, bench.seconds)
     return dataclasses.replace(now, latency=after, against=before)
+
+
+def _damage(
+    process: Process, artifact: Artifact, original: Measurement, bench: Bench
+) -> tuple[LayerDamage, ...]:
+    """Layer by layer; nothing for another network, whose layers do other parts of the work."""
+    if bench.of_another_network:
+        return ()
+    rows = bench.calibration or bench.feeds
+    return layers.damage(process, original.artifact.path, artifact.path, rows, bench.folder)
+
+
+def _answers_of(original: Measurement, bench: Bench) -> Any:
+    """What the original answered; None where vectors of another network are looked at."""
+    import numpy as np
+
+    if bench.of_another_network and bench.profile.task is Task.FEATURE_EXTRACTION:
+        return None
+    return np.load(outputs_of(bench, original.artifact), allow_pickle=False)
 
 
 def _the_same(artifact: Artifact, original: Measurement, bench: Bench) -> Measurement:
@@ -258,7 +284,8 @@ def _elsewhere(
 
     def scored(raw: Any) -> Quality:
         rows = min(len(raw) // each, len(bench.examples))
-        return _scored(raw[: rows * each], original[: rows * each], _first(bench, rows))
+        kept = None if original is None else original[: rows * each]
+        return _scored(raw[: rows * each], kept, _first(bench, rows))
 
     found, unsure = emulated.under_saturation(artifact, bench.feeds, scored, bench.threads)
     return found, (unsure,) if unsure else ()

@@ -5,6 +5,7 @@ Does not cover: behaviour. Nouns are frozen; a change is `dataclasses.replace`.
 Standard library only, so that any room can be imported without any dependency.
 """
 
+from wizard.nouns.advice import SIBLING as SIBLING
 from wizard.nouns.advice import Budget as Budget
 from wizard.nouns.advice import Candidate as Candidate
 from wizard.nouns.advice import Citation as Citation
@@ -25,6 +26,7 @@ from wizard.nouns.advice import RuleExample as RuleExample
 from wizard.nouns.advice import RuleTrace as RuleTrace
 from wizard.nouns.advice import Sample as Sample
 from wizard.nouns.advice import Settings as Settings
+from wizard.nouns.advice import SiblingOffer as SiblingOffer
 from wizard.nouns.advice import Step as Step
 from wizard.nouns.advice import Tolerance as Tolerance
 from wizard.nouns.advice import WouldChange as WouldChange
@@ -64,6 +66,7 @@ from wizard.nouns.model import ModelProfile as ModelProfile
 from wizard.nouns.model import ModelRef as ModelRef
 from wizard.nouns.model import ParameterCount as ParameterCount
 from wizard.nouns.model import Quantity as Quantity
+from wizard.nouns.model import Sibling as Sibling
 from wizard.nouns.model import Source as Source
 from wizard.nouns.model import Support as Support
 from wizard.nouns.model import SupportLevel as SupportLevel

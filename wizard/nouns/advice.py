@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from wizard.nouns.model import Device, ModelProfile, Quantity, Task, Workload
+from wizard.nouns.model import Device, ModelProfile, Quantity, Sibling, Task, Workload
 from wizard.plain import Value
 
 # --------------------------------------------------------------------------- the contract
@@ -59,7 +59,8 @@ class Needs:
     """The contract as the user stated it. `data` is "sample", a path, or "hub:ID".
 
     `improve`: go on once the contract is kept, while a further recipe may do better.
-    `afresh`: make and measure everything again, whatever earlier jobs have kept.
+    `afresh`: make and measure everything again, whatever earlier jobs have kept. `sibling`: a
+    smaller published model, as a user types it, to be measured by the same contract.
     """
 
     device_id: str
@@ -73,6 +74,7 @@ class Needs:
     only: str | None = None
     improve: bool = False
     afresh: bool = False
+    sibling: str = ""
 
 
 # --------------------------------------------------------------------------- advice
@@ -88,7 +90,8 @@ class Family:
     """A model family, read from presets/families/<id>.toml.
 
     `model_types` are config.json's `model_type` values; `shape` is "encoder", "cnn", "vision
-    transformer", "decoder" or "encoder-decoder"; `tested` names what it was tested with.
+    transformer", "decoder" or "encoder-decoder"; `tested` names what it was tested with;
+    `siblings` are small checkpoints of this family that stand in for larger models.
     """
 
     id: str
@@ -100,6 +103,7 @@ class Family:
     because: str = ""
     nearest: str | None = None
     sources: tuple[str, ...] = ()
+    siblings: tuple[Sibling, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +198,7 @@ class Step:
 
 
 EXPORT = "to_onnx"
+SIBLING = "smaller_sibling"  # the strategy that goes on with a smaller published model
 
 
 def named_after(strategies: Sequence[str]) -> str:
@@ -237,6 +242,11 @@ class Candidate:
         """The strategy it goes by, as `--only` takes it."""
         return named_after([step.strategy for step in self.steps])
 
+    @property
+    def of_sibling(self) -> bool:
+        """Whether another, smaller published model is what it starts from."""
+        return any(step.strategy == SIBLING for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
@@ -273,6 +283,14 @@ class CounterOffer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SiblingOffer:
+    """A smaller published model that the user may have measured too, and why it is worth it."""
+
+    sibling: Sibling
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleTrace:
     """A rule's part in a plan: "fired", "blocked" (a condition does not hold) or "lost".
 
@@ -303,6 +321,7 @@ class Plan:
     """Ranked candidates (first = recommended) and everything that explains the ranking.
 
     `ladder`: what is tried after them while the contract is not kept, from cheap to costly.
+    `siblings` are offered and not yet accepted; `sibling` is the one that was.
     """
 
     profile: ModelProfile
@@ -318,3 +337,11 @@ class Plan:
     sentence: str
     rules: tuple[RuleTrace, ...] = ()
     ladder: tuple[Candidate, ...] = ()
+    siblings: tuple[SiblingOffer, ...] = ()
+    sibling: ModelProfile | None = None
+
+    def profile_of(self, candidate_id: str) -> ModelProfile:
+        """The model that a candidate was made from: the sibling's card, or the original's."""
+        known = (*self.candidates, *self.ladder)
+        of_sibling = any(one.id == candidate_id and one.of_sibling for one in known)
+        return self.sibling if of_sibling and self.sibling is not None else self.profile

@@ -153,6 +153,29 @@ class ModelProfile:
         return self.parameters.embedding / max(1, self.parameters.total)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sibling:
+    """A published checkpoint that does the same work with fewer parameters.
+
+    It stands in for the models whose Hub ids are in `stands_for`, and for every model of `task`
+    with `label_count` labels of which the first is `first_label` (0: for no others).
+    `distilled_from` is "" where nobody taught it; `said` is what its own card says of its score.
+    """
+
+    model: str
+    title: str
+    task: Task
+    parameters: int
+    licence: str
+    source: str
+    read_on: str
+    stands_for: tuple[str, ...] = ()
+    first_label: str = ""
+    label_count: int = 0
+    distilled_from: str = ""
+    said: str = ""
+
+
 # --------------------------------------------------------------------------- machines
 
 

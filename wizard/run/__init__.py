@@ -11,11 +11,13 @@ from wizard.run import evidence, offers, pair, shared
 from wizard.run.outcome import read_outcome
 from wizard.run.planning import plan_for
 from wizard.run.result import result_object
+from wizard.run.sibling import FOLDER as SIBLING_FOLDER
 from wizard.run.state import ORIGINAL, Site
 from wizard.run.walk import walk
 
 __all__ = [
     "ORIGINAL",
+    "SIBLING_FOLDER",
     "Site",
     "evidence",
     "offers",

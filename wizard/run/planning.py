@@ -6,21 +6,30 @@ Does not cover: the advice itself (advise), working the plan (walk.py).
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 from wizard import intake, library
-from wizard.advise import advise, check_needs, look_elsewhere
+from wizard.advise import advise, check_needs, look_elsewhere, siblings
 from wizard.advise.record import Evidence
 from wizard.advise.trace import with_records
-from wizard.errors import UnsupportedTask
-from wizard.nouns import HostFacts, ModelProfile, Needs, Plan, SupportLevel
+from wizard.errors import NotComparable, NotSupported, UnsupportedTask
+from wizard.nouns import SIBLING, HostFacts, ModelProfile, Needs, Plan, Rule, SupportLevel
 from wizard.strategies import _contract as contract
 
 
 def plan_for(
-    profile: ModelProfile, needs: Needs, host: HostFacts, evidence: Evidence | None = None
+    profile: ModelProfile,
+    needs: Needs,
+    host: HostFacts,
+    evidence: Evidence | None = None,
+    sibling: ModelProfile | None = None,
 ) -> Plan:
     """Advice for this model and these needs, from the presets on disk; `evidence` is by rule.
 
-    Raises UnsupportedTask, UnknownName (device, strategy) or BadNeeds.
+    `sibling` is the card of the smaller published model that the needs name. Raises
+    UnsupportedTask, UnknownName (device, strategy), BadNeeds, or NotComparable for a sibling that
+    does other work.
     """
     devices = {**library.devices(), "this-machine": intake.this_machine(host)}
     check_needs(needs, profile)
@@ -30,11 +39,56 @@ def plan_for(
         library.find("strategy", needs.only, strategies)
     if profile.task is None or profile.support.level is SupportLevel.NOT_HERE:
         raise UnsupportedTask(task=profile.support.because, supported=supported_tasks())
-    rules, family = library.rules(), library.families().get(profile.family)
-    plan = advise(profile, needs, device=device, rules=rules, strategies=strategies, family=family)
-    plan = with_records(plan, rules, evidence or {})
-    others = library.devices().values()
-    return look_elsewhere(plan, others, rules=rules, strategies=strategies, family=family)
+    rules, families = library.rules(), library.families()
+
+    def advised(model: ModelProfile, asked: Needs) -> Plan:
+        family = families.get(model.family)
+        return advise(
+            model, asked, device=device, rules=rules, strategies=strategies, family=family
+        )
+
+    plan = advised(profile, dataclasses.replace(needs, only=_only(needs, sibling)))
+    plan = with_records(dataclasses.replace(plan, needs=needs), rules, evidence or {})
+    others, family = library.devices().values(), families.get(profile.family)
+    plan = look_elsewhere(plan, others, rules=rules, strategies=strategies, family=family)
+    known = (one for family in families.values() for one in family.siblings)
+    plan = dataclasses.replace(plan, siblings=siblings.offers(profile, known))
+    if sibling is None:
+        return plan
+    because = siblings.why_not(profile, sibling)
+    if because:
+        raise NotComparable(because=because)
+    asked = dataclasses.replace(needs, only=_only(needs, sibling), workload=sibling.workload)
+    both = siblings.joined(plan, _about_recipes(advised(sibling, asked), rules))
+    if needs.only != SIBLING:
+        return both
+    alone = tuple(one for one in both.candidates if one.of_sibling)
+    return dataclasses.replace(both, candidates=alone, ladder=())
+
+
+def _about_recipes(plan: Plan, rules: Sequence[Rule]) -> Plan:
+    """A plan whose warnings are about its recipes: what holds for all of it is said once."""
+    aimed = {rule.id for rule in rules if rule.targets}
+    return dataclasses.replace(
+        plan,
+        candidates=tuple(
+            dataclasses.replace(
+                one,
+                warnings=tuple(w for w in one.warnings if w.rule_id is None or w.rule_id in aimed),
+            )
+            for one in plan.candidates
+        ),
+    )
+
+
+def _only(needs: Needs, sibling: ModelProfile | None) -> str | None:
+    """The technique for each of the two models where the sibling as it is was asked for."""
+    if needs.only != SIBLING:
+        return needs.only
+    if sibling is None:
+        because = "no smaller published model was named; name one with --sibling"
+        raise NotSupported(strategy="A smaller published model", because=because)
+    return "lossless"
 
 
 def supported_tasks() -> str:

@@ -44,6 +44,8 @@ def result_object(outcome: Outcome, bundle: ArtifactBundle | None) -> Mapping[st
         "original": _measured(outcome.original),
         "candidates": [_candidate(candidate, outcome) for candidate in plan.candidates],
         "ladder": _ladder(outcome),
+        "sibling": jsonable(plan.sibling),
+        "siblings": [jsonable(one) for one in plan.siblings],
         "chosen": comparison.chosen,
         "nearest": comparison.nearest,
         "bundle": bundle.folder.as_posix() if bundle else None,

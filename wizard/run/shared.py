@@ -202,7 +202,7 @@ def _widened(latency: Latency, factor: float) -> Latency:
 def _find(
     state: Walk, artifact: Artifact, original: Measurement | None, bench: measure.Bench
 ) -> Entry | None:
-    if state.plan.needs.afresh:
+    if state.plan.needs.afresh or bench.of_another_network:
         return None
     key = _key_of_weighing(artifact, original, bench)
     return shelf_of(state.site.cache).find(WEIGHED, key)

@@ -46,6 +46,7 @@ from wizard.run.offers import measured_offers
 from wizard.run.opening import open_model, workbench
 from wizard.run.outcome import payers_of, write_json
 from wizard.run.result import result_object
+from wizard.run.sibling import Opened, open_sibling
 from wizard.run.state import (
     AFTER_TRYING,
     BEFORE_TRYING,
@@ -63,13 +64,24 @@ SHARE_FOR_ORIGINAL = 0.25
 NO_TIME = "The minutes were spent before one candidate was measured, so we cannot tell; allow more."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Tools:
-    """What making and measuring a candidate needs."""
+    """What making and measuring a candidate needs; an accepted sibling is opened when it is due."""
 
     workbench: contract.Workbench
     bench: measure.Bench
     original: Measurement
+    sibling: Opened | None = None
+
+    def benches(
+        self, state: Walk, candidate: Candidate, report: Callable[[float, str], None]
+    ) -> tuple[contract.Workbench, measure.Bench]:
+        """Those of the model that the candidate is made from."""
+        if not candidate.of_sibling:
+            return self.workbench, self.bench
+        if self.sibling is None:
+            self.sibling = open_sibling(state.plan, state.site, self.workbench, self.bench, report)
+        return self.sibling.workbench, self.sibling.bench
 
 
 def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
@@ -99,7 +111,7 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
     for said in filter(None, [shared.sentence(state)]):
         state.note(said)
     outcome = _keep(state, tools)
-    return outcome, _pack(state, outcome, model_folder, bench)
+    return outcome, _pack(state, outcome, model_folder, tools)
 
 
 def phases_of(plan: Plan) -> tuple[tuple[str, str, float], ...]:
@@ -211,13 +223,14 @@ def _try(state: Walk, candidate: Candidate, tools: _Tools, *, at_a_glance: bool 
         return
     try:
         with state.phase(f"try:{candidate.id}", candidate.title) as report:
-            artifact = _made(state, candidate, tools, _part(report, 0.0, 0.4))
-            known = shared.is_weighed(state, artifact, original, tools.bench)
-            hopeless = _hopeless(state, artifact, tools) if at_a_glance and not known else ""
+            workbench, bench = tools.benches(state, candidate, _part(report, 0.0, 0.1))
+            artifact = _made(state, candidate, workbench, tools, _part(report, 0.1, 0.4))
+            known = shared.is_weighed(state, artifact, original, bench)
+            hopeless = _hopeless(state, artifact, tools, bench) if at_a_glance and not known else ""
             if hopeless:
                 _leave_out(state, LeftOut(candidate_id=candidate.id, because=hopeless))
                 return
-            weighing = dataclasses.replace(tools.bench, report=_part(report, 0.4, 1.0))
+            weighing = dataclasses.replace(bench, report=_part(report, 0.4, 1.0))
             after = shared.weigh_candidate(state, candidate.id, artifact, original, weighing)
     except WizardError as error:
         over = TimeUp(minutes=plan.needs.minutes) if state.is_over() else error
@@ -239,27 +252,31 @@ def _fits(state: Walk, candidate: Candidate) -> bool:
 
 
 def _made(
-    state: Walk, candidate: Candidate, tools: _Tools, report: Callable[[float, str], None]
+    state: Walk,
+    candidate: Candidate,
+    workbench: contract.Workbench,
+    tools: _Tools,
+    report: Callable[[float, str], None],
 ) -> Artifact:
     started = state.site.clock()
     checkpoint = contract.artifact_of(tools.workbench.model_folder)
-    bench = dataclasses.replace(_reporting(tools.workbench, report), seconds=state.seconds_left())
+    bench = dataclasses.replace(_reporting(workbench, report), seconds=state.seconds_left())
     artifact = _make(state, candidate.steps, checkpoint, bench)
     done = _step_done(state, candidate.id, candidate.steps[-1], artifact)
     state.site.emit(dataclasses.replace(done, seconds=state.site.clock() - started))
     return artifact
 
 
-def _hopeless(state: Walk, artifact: Artifact, tools: _Tools) -> str:
-    """Why this file need not be measured in full, or ""."""
+def _hopeless(state: Walk, artifact: Artifact, tools: _Tools, bench: measure.Bench) -> str:
+    """Why this file need not be measured in full, or ""; another network may gain what it loses."""
     known = compare(state.plan, tools.original, state.measurements, state.verdicts)
     nearest = state.measurements.get(known.chosen or known.nearest or "")
     nearest_mb = nearest.size.value if nearest else None
-    return climb.hopeless_by_size(
-        state.plan, artifact.bytes / 1e6, nearest_mb
-    ) or climb.hopeless_at_a_glance(
-        state.plan, tools.original, measure.glance(artifact, tools.original, tools.bench)
-    )
+    by_size = climb.hopeless_by_size(state.plan, artifact.bytes / 1e6, nearest_mb)
+    if by_size or bench.of_another_network:
+        return by_size
+    seen = measure.glance(artifact, tools.original, bench)
+    return climb.hopeless_at_a_glance(state.plan, tools.original, seen)
 
 
 def _part(
@@ -323,11 +340,14 @@ def _compared(state: Walk, original: Measurement) -> Comparison:
 
 
 def _pack(
-    state: Walk, outcome: Outcome, model_folder: Path, bench: measure.Bench
+    state: Walk, outcome: Outcome, model_folder: Path, tools: _Tools
 ) -> ArtifactBundle | None:
     best = outcome.comparison.chosen or outcome.comparison.nearest
     if best is None or not state.site.packs:
         return None
+    bench, other = tools.bench, tools.sibling
+    if other is not None and outcome.plan.profile_of(best) is not outcome.plan.profile:
+        bench, model_folder = other.bench, other.folder
     with state.phase(PACK):
         return bundle.pack(
             state.site.folder / "bundle",

@@ -37,7 +37,8 @@ class Workbench:
     """What a technique may use. It writes below `folder` (and `cache`), nowhere else.
 
     `calibration` is a feeds file of examples.prepare, or None. `report(fraction, detail)` takes
-    0..1 of the work done; `seconds` is what the job has left, where it has a limit.
+    0..1 of the work done; `seconds` is what the job has left, where it has a limit; `sibling` is
+    the folder of the smaller published model that the user accepted.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Workbench:
     threads: int
     report: Callable[[float, str], None]
     seconds: float | None = None
+    sibling: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

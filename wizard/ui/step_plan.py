@@ -15,7 +15,7 @@ import gradio as gr
 from wizard.advise.trace import record_of
 from wizard.cited import cited
 from wizard.nouns import Candidate, CounterOffer, Needs, Plan, Refusal, RuleTrace
-from wizard.ui import pieces, step_device, step_run, words
+from wizard.ui import pieces, plan_siblings, step_device, step_run, words
 from wizard.ui.desk import Desk, Updates, Values
 from wizard.ui.session import Session
 
@@ -26,11 +26,16 @@ OFFERS = 3
 
 
 class View(NamedTuple):
-    """The widgets of this step; `offers` are as many buttons as a plan makes offers."""
+    """The widgets of this step; `offers` are as many buttons as a plan makes offers.
+
+    `siblings` are the buttons of smaller published models, the last one leaves the accepted out.
+    """
 
     contract: Any
     offers_title: Any
     offers: list[Any]
+    siblings_title: Any
+    siblings: list[Any]
     candidates: Any
     rest: Any
     only: Any
@@ -44,6 +49,8 @@ class View(NamedTuple):
             self.contract,
             self.offers_title,
             *self.offers,
+            self.siblings_title,
+            *self.siblings,
             self.candidates,
             self.rest,
             self.only,
@@ -58,6 +65,7 @@ def draw(desk: Desk) -> View:
     offers_title = gr.HTML("", elem_id="offers", apply_default_css=False)
     with gr.Row(elem_classes="offers"):
         offers = offer_buttons("offer")
+    siblings_title, siblings = plan_siblings.draw()
     candidates = gr.HTML("", elem_id="candidates", apply_default_css=False)
     rest = gr.HTML("", elem_id="plan-rest", apply_default_css=False)
     with gr.Accordion(words.EXPERT, open=False, elem_id="expert"):
@@ -74,7 +82,19 @@ def draw(desk: Desk) -> View:
     with gr.Row(elem_classes="nav"):
         back = gr.Button(words.BACK, elem_id="back-plan")
         start = gr.Button(words.START, variant="primary", elem_id="start")
-    return View(contract, offers_title, offers, candidates, rest, only, alert, back, start)
+    return View(
+        contract,
+        offers_title,
+        offers,
+        siblings_title,
+        siblings,
+        candidates,
+        rest,
+        only,
+        alert,
+        back,
+        start,
+    )
 
 
 def offer_buttons(name: str) -> list[Any]:
@@ -101,6 +121,8 @@ def show(view: View, desk: Desk, session: Session) -> Updates:
         view.contract: _contract(plan),
         view.offers_title: offers_title(words.OFFERS, plan.counter_offers),
         **offered(view.offers, plan.counter_offers),
+        view.siblings_title: plan_siblings.title(plan),
+        **plan_siblings.offered(view.siblings, plan),
         view.candidates: candidates(plan),
         view.rest: rest(plan, desk.engine.command_for(plan)),
         view.only: gr.Radio(choices=choices, value=""),
@@ -282,8 +304,28 @@ def wire(page: Page, desk: Desk) -> None:
     changed = [page.session, *view.shown(), *page.device.answers()]
     for number, button in enumerate(view.offers):
         desk.on(button.click, accept(number), [page.session], changed, view.alert)
+    _wire_siblings(page, desk)
     inputs = [page.session, view.only]
     desk.on(view.only.input, narrow, inputs, [view.rest], view.alert)
     outputs = [*step_run.entering(page), page.steps]
     event = desk.on(view.start.click, start, inputs, outputs, view.alert)
     event.then(None, [page.token], None, js="(token) => compressionWizard.remember(token)")
+
+
+def _wire_siblings(page: Page, desk: Desk) -> None:
+    """One click has a smaller published model measured too; another leaves it out."""
+    view = page.plan
+
+    def measure_too(number: int) -> Any:
+        def take(values: Values) -> Updates:
+            session = values[page.session]
+            plan = desk.engine.advise(session.profile, session.needs)
+            needs = replace(session.needs, sibling=plan_siblings.named(plan, number))
+            session = replace(session, needs=needs)
+            return {page.session: session, **show(view, desk, session)}
+
+        return take
+
+    for number, button in enumerate(view.siblings):
+        outputs = [page.session, *view.shown()]
+        desk.on(button.click, measure_too(number), [page.session], outputs, view.alert)
