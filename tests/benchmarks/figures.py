@@ -1,8 +1,8 @@
 """The figures we promise, measured: `make bench` prints a table and writes figures.jsonl.
 
 Covers: whole job cold and warm, a second contract, five minutes kept on a larger model, inspect and
-plan warm, look-ups, whole run against the bare library calls, first page against an empty Gradio page, int8 against fp32 at 128 tokens, memory,
-a verdict on 10,000 rows.
+plan warm, look-ups, whole run against the bare library calls, first page against an empty Gradio
+page, int8 against fp32 at 128 tokens, memory, a verdict on 10,000 rows.
 Does not cover: anything judged by one timing; each figure is a median or a ratio of medians.
 """
 
