@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wizard.compare.turns import ratio
-from wizard.measure import macro
+from wizard.measure.metrics import named
+from wizard.measure.quality import AGREEMENT
 from wizard.nouns import (
     CandidateVerdict,
     Clause,
@@ -115,11 +116,10 @@ def headline(
 
 
 def _quality(after: Measurement) -> str:
-    value = after.quality.value.value
-    if after.quality.metric == "accuracy":
+    metric, value = named(after.quality.metric), after.quality.value.value
+    if metric.name == "accuracy":
         return f"it gets {value:.1%} right"
-    if after.quality.metric == macro.NAME:
-        return f"its macro-F1 is {value:.3f}"
-    if after.quality.metric == "spearman":
-        return f"its rank correlation is {value:.3f}"
-    return f"it agrees with the original in {value:.1%}"
+    if metric.name == AGREEMENT:
+        return f"it agrees with the original in {value:.1%}"
+    shown = f"{value:.1%}" if metric.percent else f"{value:.3f}"
+    return f"its {metric.noun} is {shown}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from wizard.measure import macro
+from wizard.measure import macro, metrics
 from wizard.measure.quality import AGREEMENT
 from wizard.measure.saturation import saturates
 from wizard.nouns import Answers, Measurement, Plan, Quality
@@ -35,9 +35,11 @@ def _first(answers: Answers, rows: int) -> Answers:
 
 
 def _score(answers: Answers, metric: str) -> float:
-    """The original's score: accuracy, macro-F1, rank correlation, or agreement with itself."""
+    """The original's score by this metric, or its agreement with itself."""
     if metric == AGREEMENT:
         return 1.0
+    if answers.features:
+        return metrics.score_of(metrics.by_rows(metric), metrics.features_of(answers.features))
     if metric == macro.NAME:
         import numpy as np
 
@@ -65,6 +67,5 @@ def told(plan: Plan, after: Measurement, judged: Quality) -> tuple[str, ...]:
 
 
 def _shown(quality: Quality) -> str:
-    if quality.metric == "spearman":
-        return f"{quality.value.value:.3f}"
-    return f"{100 * quality.value.value:.1f} %"
+    metric, value = metrics.named(quality.metric), quality.value.value
+    return f"{100 * value:.1f} %" if metric.percent else f"{value:.3f}"

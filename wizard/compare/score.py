@@ -1,15 +1,15 @@
 """Holds a candidate's answers against the original's on the same rows: the quality clause.
 
-Covers: which comparison the data allow (right answers, macro-F1, ranks, agreement), the bound
-against the tolerance, collapse, the sentence.
-Does not cover: the statistics (paired.py, macro.py), which metric fits (measure/quality.py).
-Every metric here is better when higher, and every tolerance is in absolute points: one point is
-0.01 of the metric, never one per cent of the original's score.
+Covers: which comparison the data allow (right answers, macro-F1, ranks, a measure of means over
+rows, agreement), the bound against the tolerance, collapse, the sentence.
+Does not cover: the statistics (paired.py, macro.py, by_rows.py), which metric fits
+(measure/quality.py), which way a metric is better and on what scale (measure/metrics.py).
 """
 
 from __future__ import annotations
 
 from wizard.compare import saturating
+from wizard.compare.by_rows import drop_by_rows
 from wizard.compare.limits import rounded_up, three_way
 from wizard.compare.macro import macro_loss
 from wizard.compare.more import more_rows
@@ -21,6 +21,7 @@ from wizard.compare.paired import (
     rank_loss,
 )
 from wizard.measure import macro
+from wizard.measure.metrics import Metric, named
 from wizard.measure.quality import AGREEMENT
 from wizard.measure.sanity import ANOTHER_EACH_TIME, BY_OPTIMIZATION
 from wizard.measure.saturation import NOT_EMULATED
@@ -30,8 +31,6 @@ MORE_ROWS_WORTH_ASKING = 200_000
 # Above this p-value no one would call the division of broken and mended answers uneven.
 EVEN_ODDS = 0.5
 PUT_RIGHT = "Put the original right first: until then no comparison with it means anything."
-RANKS = "spearman"
-NAMES = {AGREEMENT: "agreement", RANKS: "rank correlation"}
 
 
 def quality_clause(plan: Plan, original: Measurement, after: Measurement) -> Clause:
@@ -45,6 +44,7 @@ def quality_clause(plan: Plan, original: Measurement, after: Measurement) -> Cla
     because = (
         _because(before, now, drop, points) + _chance(drop, verdict, now) + _beside(before, now)
     )
+    metric = named(now.metric)
     next_step = PUT_RIGHT if doubts else _next(now, drop, more, verdict)
     collapsed = now.answers.collapse
     findings = (*collapsed, *doubts, *after.audit.findings, *saturating.told(plan, after, now))
@@ -56,9 +56,9 @@ def quality_clause(plan: Plan, original: Measurement, after: Measurement) -> Cla
         name="quality",
         verdict=verdict,
         limit=points,
-        before=100 * before.value.value,
-        after=100 * now.value.value,
-        unit=_unit(now.metric),
+        before=_hundredths(metric) * before.value.value,
+        after=_hundredths(metric) * now.value.value,
+        unit=_unit(metric),
         low=100 * drop.low,
         high=100 * drop.high,
         basis=Basis.MEASURED,
@@ -67,6 +67,8 @@ def quality_clause(plan: Plan, original: Measurement, after: Measurement) -> Cla
         more_examples=None if collapsed else more,
         metric=now.metric,
         p_value=drop.p_value,
+        higher_is_better=metric.higher_is_better,
+        relative=metric.relative,
     )
 
 
@@ -88,6 +90,8 @@ def drop_between(before: Quality, after: Quality, seed: int) -> Drop:
     was, now = before.answers, after.answers
     if after.metric == macro.NAME:
         return drop_by_bootstrap(macro_loss(now.truth, was.predicted, now.predicted), seed)
+    if now.features and after.metric != AGREEMENT:
+        return drop_by_rows(after.metric, was.features, now.features, seed)
     if after.metric == AGREEMENT or not (now.truth or now.target):
         if now.predicted:
             return drop_of_proportions(_changed(now), 0, len(now.rows))
@@ -107,22 +111,30 @@ def _changed(after: Answers) -> int:
     return sum(one < 1 for one in after.agreement)
 
 
-def _unit(metric: str) -> str:
-    return "%" if metric in {"accuracy", AGREEMENT} else "points"
+def _hundredths(metric: Metric) -> float:
+    return 1.0 if metric.relative else 100.0
 
 
-def _score(quality: Quality) -> str:
-    value = quality.value.value
-    return f"{100 * value:.2f} %" if _unit(quality.metric) == "%" else f"{value:.4f}"
+def _unit(metric: Metric) -> str:
+    if metric.relative:
+        return metric.noun
+    return "%" if metric.percent else "points"
 
 
 def _because(before: Quality, after: Quality, drop: Drop, allowed: float) -> str:
-    lost, high = 100 * drop.value, 100 * drop.high
-    verb = "Lost" if lost >= 0 else "Gained"
+    metric = named(after.metric)
+    lost, high = 100 * drop.value, max(100 * drop.high, 0)
+    was, now = (metric.shown(one.value.value) for one in (before, after))
+    moved = f"{'Lost' if lost >= 0 else 'Gained'} {abs(lost):.2f} points of {metric.noun}"
+    if not metric.higher_is_better:
+        by = f"{abs(lost):.2f} {'%' if metric.relative else 'points'}"
+        noun = f"{metric.noun[0].upper()}{metric.noun[1:]}"
+        moved = f"{noun} {'rose' if lost >= 0 else 'fell'} by {by}"
+    what = "loss" if metric.higher_is_better else "rise"
+    unit = " %" if metric.relative else ""
     return (
-        f"{verb} {abs(lost):.2f} points of {NAMES.get(after.metric, after.metric)}, from "
-        f"{_score(before)} to {_score(after)} on {drop.rows} rows (higher is better); 95 % sure "
-        f"that the loss is below {max(high, 0):.2f}. You allow {allowed:g}, in absolute points."
+        f"{moved}, from {was} to {now} on {drop.rows} rows ({metric.direction}); 95 % sure that "
+        f"the {what} is below {high:.2f}{unit}. You allow {allowed:g}{unit}, {metric.scale}."
     )
 
 
@@ -178,7 +190,8 @@ def _next(after: Quality, drop: Drop, more: int | None, verdict: Verdict) -> str
     if verdict is Verdict.PASS:
         return ""
     if verdict is Verdict.MISS:
-        return f"Allow {rounded_up(100 * drop.high, 2)} points, or choose a gentler candidate."
+        unit = "per cent" if named(after.metric).relative else "points"
+        return f"Allow {rounded_up(100 * drop.high, 2)} {unit}, or choose a gentler candidate."
     if more is None or more >= MORE_ROWS_WORTH_ASKING:
         return "The loss lies on the limit; allow a little more, or a little less."
     rarest = ""

@@ -43,11 +43,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """How wrong the compressed model may be: at most `points` below the original.
+    """How wrong the compressed model may be: at most `points` worse than the original.
 
-    For accuracy a point is 0.01 (92.0 % -> 91.0 %); for a rank correlation or an agreement a
-    point is 0.01 as well. Always absolute, never relative. `metric` is "" for the one that the
-    task and the examples suggest.
+    For accuracy a point is 0.01 (92.0 % -> 91.0 %), and so it is for every measure, in absolute
+    terms; only of perplexity, which has no such scale, a point is one per cent of the original's
+    (measure/metrics.py). `metric` is "" for the one that the task and the examples suggest.
     """
 
     points: float

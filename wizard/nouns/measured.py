@@ -101,9 +101,12 @@ class Answers:
 
     Classification: `predicted` label indices, `confidence` of the predicted class, `truth` (or
     empty without labels). Embeddings with pairs: `scores` (cosine of each pair) and `target`;
-    without: `scores` are the cosines of each row with the next.
-    `agreement` is, per row, agreement with the original: 1/0 for the same top answer, or the
-    cosine between the two embeddings; empty for the original itself.
+    without: `scores` are the cosines of each row with the next. Any other task: `features`, what
+    its measure counts in each row (measure/metrics.py), and `said` and `expected`, the answer and
+    the right one in words, where there are words.
+    `agreement` is, per row, agreement with the original: 1/0 for the same top answer, the
+    cosine between the two embeddings, or the share of the answer that is the same (of tokens,
+    say); empty for the original itself.
     """
 
     rows: tuple[int, ...]
@@ -114,6 +117,9 @@ class Answers:
     target: tuple[float, ...] = ()
     agreement: tuple[float, ...] = ()
     collapse: tuple[str, ...] = ()
+    features: tuple[tuple[float, ...], ...] = ()
+    said: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +130,6 @@ class Quality:
     value: Quantity
     answers: Answers
     agreement: Quantity | None = None
-    higher_is_better: bool = True
     doubts: tuple[str, ...] = ()
 
 

@@ -32,7 +32,8 @@ class Clause:
 
     `limit` in `unit`; `low` and `high` bound the compared value (`after`, or the drop for quality).
     `because` says why, `next` what to do about it. `metric` names a quality clause's score;
-    `p_value` is the exact McNemar test's, where answers are right or wrong.
+    `p_value` is the exact McNemar test's, where answers are right or wrong. A quality clause bounds
+    what was lost, in points of the metric or, where `relative`, in per cent of the original's.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Clause:
     more_examples: int | None = None
     metric: str = ""
     p_value: float | None = None
+    higher_is_better: bool = False
+    relative: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

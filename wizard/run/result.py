@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wizard.bundle import damage
+from wizard.measure.metrics import named
 from wizard.nouns import (
     ArtifactBundle,
     Candidate,
@@ -61,13 +62,15 @@ def contract_object(outcome: Outcome) -> Json:
     """The clauses as the user stated them, before any measurement."""
     needs = outcome.plan.needs
     budgets: list[Json] = [jsonable(budget) for budget in needs.budgets]
+    metric = named(outcome.original.quality.metric)
+    unit = "per cent" if metric.relative else "points"
     tolerance: dict[str, Json] = {
         "quantity": "quality",
-        "metric": outcome.original.quality.metric,
+        "metric": metric.name,
         "at_most": needs.tolerance.points,
-        "unit": "points below the original",
-        "absolute": True,
-        "higher_is_better": outcome.original.quality.higher_is_better,
+        "unit": f"{unit} {'below' if metric.higher_is_better else 'above'} the original",
+        "absolute": not metric.relative,
+        "higher_is_better": metric.higher_is_better,
         "hard": True,
     }
     return [*budgets, tolerance]
@@ -147,7 +150,7 @@ def _measured(measurement: Measurement) -> Json:
         "memory": jsonable(measurement.memory),
         "quality": {
             "metric": measurement.quality.metric,
-            "higher_is_better": measurement.quality.higher_is_better,
+            "higher_is_better": named(measurement.quality.metric).higher_is_better,
             "value": jsonable(measurement.quality.value),
             "agreement": jsonable(measurement.quality.agreement),
             "collapse": list(measurement.quality.answers.collapse),
