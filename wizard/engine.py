@@ -26,6 +26,8 @@ from wizard.advise import record as track
 from wizard.advise.record import Record, Trial
 from wizard.errors import DiskFull, JobNotFound, MemoryFull, NotSupported
 from wizard.jobs import JobStatus, Request
+from wizard.jobs.looking import left_to_download as left_to_download
+from wizard.jobs.looking import search as search
 from wizard.nouns import (
     ArtifactBundle,
     BestSoFar,
@@ -149,11 +151,8 @@ def examine(ref: ModelRef, workload: Workload | None = None) -> ModelProfile:
     known = intake.cached(ref, workload, cache_root())
     if known is not None:
         return known
-    arguments: Json = {
-        "ref": jsonable(ref),
-        "workload": jsonable(workload),
-        "cache": str(cache_root()),
-    }
+    kept = None if jobs.caller.is_visitor() else str(cache_root())
+    arguments: Json = {"ref": jsonable(ref), "workload": jsonable(workload), "cache": kept}
     return _profile(jobs.ask("examine", arguments))
 
 

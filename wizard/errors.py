@@ -4,14 +4,14 @@
     +-- BadInput                     what came through a door cannot be used
     |   +-- ModelNotFound, NotAModelFolder, WeightsDamaged, PickleOnly, RemoteCode
     |   +-- UnknownArchitecture, UnsupportedTask, UnknownName, BadNeeds
-    |   +-- HubUnreachable, RepoNotFound, RepoGated
+    |   +-- HubUnreachable, HubBusy, RepoNotFound, RepoGated, DownloadDamaged, TooLarge
     |   +-- DataUnreadable, DataEmpty, ColumnMissing, LabelsUnknown, LabelsAreNumbers,
     |   +-- TooFewRows, DataOverlap
     |   +-- NotComparable, NoWritePermission, OutputNotEmpty, BundleDamaged
     +-- NotSupported                 a strategy cannot run here; the reason is for the user
     +-- PromiseBroken                a strategy ran and its file does not keep its promise
     +-- OutOfRoom                    memory, disk, time or a free place in the queue is missing
-    |   +-- DiskFull, MemoryFull, TimeUp, QueueFull, PortTaken
+    |   +-- DiskFull, MemoryFull, TimeUp, QueueFull, PortTaken, DownloadTooSlow
     +-- JobNotFound, Cancelled, Interrupted
     +-- Unexpected                   a mistake of ours; exit 1
     +-- PresetBroken                 a file under presets/ is wrong: our bug, found at start-up
@@ -112,8 +112,26 @@ class HubUnreachable(BadInput):
     code = "hub-unreachable"
 
 
+class HubBusy(BadInput):
+    """The Hub asks for more patience than we have. Facts: seconds."""
+
+    code = "hub-busy"
+
+
+class DownloadDamaged(BadInput):
+    """What came is not what was announced; it was thrown away. Facts: file, because."""
+
+    code = "download-damaged"
+
+
+class TooLarge(BadInput):
+    """More than is taken in here. Facts: what, has, allowed."""
+
+    code = "too-large"
+
+
 class RepoNotFound(BadInput):
-    """No such repository or revision on the Hub. Facts: model."""
+    """No such repository or revision on the Hub. Facts: model, suggestion."""
 
     code = "repo-not-found"
 
@@ -260,6 +278,12 @@ class PortTaken(OutOfRoom):
     """Another program listens on that port. Facts: port."""
 
     code = "port-taken"
+
+
+class DownloadTooSlow(OutOfRoom):
+    """A download would outlast the minutes allowed. Facts: kilobytes, left, minutes."""
+
+    code = "download-too-slow"
 
 
 class JobNotFound(WizardError):

@@ -153,7 +153,9 @@ def doctor(found: Iterable[Finding], host: HostFacts, *, as_json: bool) -> None:
 def profile(shown: ModelProfile, *, as_json: bool) -> None:
     """The model card."""
     if as_json:
-        emit({"schema": INSPECT_SCHEMA, "model": jsonable(shown), "host": engine.host()})
+        left = engine.left_to_download(shown)
+        model = {**_mapping(jsonable(shown)), "download_bytes": left}
+        emit({"schema": INSPECT_SCHEMA, "model": model, "host": engine.host()})
         return
     facts = [
         ("model", f"{shown.title} ({shown.ref})"),
@@ -163,12 +165,25 @@ def profile(shown: ModelProfile, *, as_json: bool) -> None:
         ("nearest", shown.support.nearest or ""),
         ("licence", shown.licence or "not stated"),
         ("files", f"{shown.weights_bytes / 1e6:.1f} MB of {shown.dtype} weights"),
+        ("download", _download(shown)),
         ("parameters", _parameters(shown)),
         ("work", f"{shown.macs / 1e6:.1f} M multiply-adds per request ({_workload(shown)})"),
         ("answers", f"{len(shown.labels)} labels" if shown.labels else ""),
     ]
     for line in aligned([(name, value) for name, value in facts if value]):
         say(line)
+
+
+def _download(shown: ModelProfile) -> str:
+    """What a job would fetch, to the byte, and how much of it is here already."""
+    whole = sum(shown.downloads.values())
+    left = engine.left_to_download(shown)
+    if not whole:
+        return ""
+    if not left:
+        return f"nothing: its {whole:,} bytes are in the local cache"
+    here = f"; {whole - left:,} are here" if left < whole else ""
+    return f"{left:,} bytes ({left / 1e6:.1f} MB) in {len(shown.downloads)} files{here}"
 
 
 def _parameters(shown: ModelProfile) -> str:

@@ -7,13 +7,14 @@ Does not cover: what to do with the model (advise), its data (examples).
 
 from wizard.intake.card import cached, examine
 from wizard.intake.machine import host_facts, this_machine
-from wizard.intake.source import folder_of, parse_ref, resolve
+from wizard.intake.source import folder_here, folder_of, parse_ref, resolve
 from wizard.intake.weights import check_weights
 
 __all__ = [
     "cached",
     "check_weights",
     "examine",
+    "folder_here",
     "folder_of",
     "host_facts",
     "parse_ref",

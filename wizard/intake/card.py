@@ -69,7 +69,7 @@ POSITIONS_RESERVED = {
 }
 DEFAULT_TOKENS = 128
 # Raise it when a card says more or counts differently; older cards are then made anew.
-CARD_LAYOUT = 2
+CARD_LAYOUT = 3
 DEFAULT_IMAGE_SIDE = 224
 
 
@@ -221,6 +221,7 @@ def _profile(
         depthwise_share=counted.depthwise / counted.conv if counted.conv else 0.0,
         tied_embeddings=bool(config.get("tie_word_embeddings", False)) and task is None,
         files=tuple(sorted(found.files)),
+        downloads=found.downloads,
     )
 
 

@@ -1,34 +1,27 @@
 """Where a model comes from: its name, its revision, its files.
 
-Covers: samples, folders, the Hub through huggingface_hub (pinned to a commit, only the files we
-need, never a pickle). Does not cover: what the files say (card.py).
+Covers: samples, folders, the Hub (pinned to a commit, only the files we need, never a pickle).
+Does not cover: talking to the Hub (hub.py, download.py), what the files say (card.py).
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 from wizard import library
 from wizard.errors import (
-    DiskFull,
     HubUnreachable,
     ModelNotFound,
     NotAModelFolder,
-    NoWritePermission,
     PickleOnly,
-    RepoGated,
     RepoNotFound,
     WeightsMissing,
-    WizardError,
 )
+from wizard.intake import download, hub
 from wizard.nouns import ModelRef, Source
 
 # What the card is made of, and what the job and the bundle need besides. Top of the repository
@@ -38,18 +31,21 @@ CARD_FILES = ("config.json", "README.md", "preprocessor_config.json", "tokenizer
 SMALL_FILES = ("*.json", "*.txt", "*.model", "README.md", "LICENSE*")
 POOLING = "1_Pooling/config.json"
 LARGEST_SMALL_FILE = 64 * 2**20  # bytes; the largest tokenizer.json in use has about half
-SECONDS_TO_ANSWER = 15
 LONGEST_NAME = 4096
 HUB_ADDRESS = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/", re.IGNORECASE)
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What is there: file names with their bytes, and the folder that holds the small ones."""
+    """What is there: file names with their bytes, and the folder that holds the small ones.
+
+    `downloads` are the bytes a job would fetch by file; `repository` what the Hub said.
+    """
 
     files: dict[str, int]
     folder: Path
+    downloads: dict[str, int] = field(default_factory=dict)
+    repository: hub.Repository | None = None
 
 
 def parse_ref(text: str) -> ModelRef:
@@ -113,40 +109,23 @@ def resolve(ref: ModelRef) -> ModelRef:
     """
     if ref.source is not Source.HUB or is_commit(ref.revision):
         return ref
-    kept = _kept(ref) if _offline() else None
-    if kept is not None:
-        return replace(ref, revision=kept.name)
-    with _hub_errors(ref):
-        info = _api().model_info(ref.name, revision=ref.revision, timeout=SECONDS_TO_ANSWER)
-    return replace(ref, revision=info.sha)
+    kept = hub.kept(ref) if hub.offline() else None
+    return replace(ref, revision=kept.name if kept is not None else _commit_of(ref))
+
+
+def _commit_of(ref: ModelRef) -> str:
+    """The commit. Raises RepoNotFound with the ids that may have been meant."""
+    try:
+        return hub.commit_of(ref)
+    except RepoNotFound as error:
+        near = hub.nearest(ref.name) if ref.revision is None else []
+        hint = f"Did you mean {' or '.join(near)}?" if near else ""
+        raise RepoNotFound(model=str(ref), suggestion=hint) from error
 
 
 def is_commit(revision: str | None) -> bool:
     """True for a full commit SHA, which cannot move."""
-    return bool(revision and COMMIT.fullmatch(revision))
-
-
-def _offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-
-
-def _kept(ref: ModelRef) -> Path | None:
-    """The snapshot of that revision in the local cache; without a revision, the newest one.
-
-    Snapshots lie by commit, and what we fetch leaves no note of the branch it came from. The
-    layout is that of https://huggingface.co/docs/huggingface_hub/guides/manage-cache.
-    """
-    from huggingface_hub import constants, try_to_load_from_cache
-
-    with _hub_errors(ref):
-        found = try_to_load_from_cache(ref.name, "config.json", revision=ref.revision)
-    if isinstance(found, str):
-        return Path(found).parent
-    if ref.revision is not None:
-        return None
-    place = Path(constants.HF_HUB_CACHE) / f"models--{ref.name.replace('/', '--')}" / "snapshots"
-    whole = [one for one in place.glob("*") if (one / "config.json").is_file()]
-    return max(whole, key=lambda one: one.stat().st_mtime, default=None)
+    return hub.is_commit(revision)
 
 
 def listing(ref: ModelRef) -> Listing:
@@ -169,20 +148,29 @@ def local_folder(ref: ModelRef) -> Path:
     return folder
 
 
-def folder_of(ref: ModelRef, report: Callable[[float, str], None]) -> Path:
+def folder_of(
+    ref: ModelRef, report: Callable[[float, str], None], seconds: float | None = None
+) -> Path:
     """A local folder with everything needed, weights included; the Hub is asked when it must.
 
-    Raises PickleOnly or WeightsMissing before anything is downloaded.
+    Raises PickleOnly or WeightsMissing before anything is downloaded, and what `download` raises.
     """
     found = listing(ref)
-    if ref.source is Source.HUB and _offline() and not _weights(found.files):
+    if ref.source is Source.HUB and hub.offline() and not _weights(found.files):
         because = "its weights are not in the local cache and the Hub cannot be asked"
         raise HubUnreachable(model=str(ref), because=because)
     check_files(ref, found.files)
-    if ref.source is not Source.HUB or _offline():
+    if found.repository is None:
         return found.folder
-    report(0.1, "downloading")
-    return Path(_download(ref, [*_small(found.files), *_weights(found.files)]))
+    return download.download(ref, found.repository, found.downloads, report, seconds)
+
+
+def folder_here(ref: ModelRef) -> Path:
+    """The same folder once a job has fetched it, without asking the Hub again."""
+    kept = hub.kept(ref) if ref.source is Source.HUB else None
+    if kept is not None and _weights(_sizes(kept)):
+        return kept
+    return folder_of(ref, lambda fraction, detail: None)
 
 
 def _small(files: dict[str, int]) -> list[str]:
@@ -209,27 +197,23 @@ def check_files(ref: ModelRef, files: dict[str, int]) -> None:
     raise WeightsMissing(model=str(ref))
 
 
-def _api() -> Any:
-    # No telemetry: read by the client when it is imported.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub import HfApi
-
-    return HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-
-
 def _hub_listing(ref: ModelRef) -> Listing:
-    kept = _kept(ref) if _offline() else None
+    kept = hub.kept(ref) if hub.offline() else None
     if kept is not None:
         return Listing(files=_sizes(kept), folder=kept)
-    with _hub_errors(ref):
-        info = _api().model_info(
-            ref.name, revision=ref.revision, files_metadata=True, timeout=SECONDS_TO_ANSWER
-        )
-    files = {one.rfilename: int(one.size or 0) for one in info.siblings or ()}
+    repository = hub.repository(ref)
+    files = {name: one.bytes for name, one in repository.files.items()}
     wanted = [name for name in _small(files) if name in CARD_FILES]
     if "config.json" not in wanted:
         raise NotAModelFolder(model=str(ref))
-    return Listing(files=files, folder=Path(_download(ref, wanted)))
+    folder = download.download(ref, repository, wanted, lambda fraction, detail: None)
+    needed = [*_small(files), *_weights(files)]
+    return Listing(
+        files=files,
+        folder=folder,
+        downloads={name: files[name] for name in needed},
+        repository=repository,
+    )
 
 
 def _sizes(folder: Path) -> dict[str, int]:
@@ -238,56 +222,3 @@ def _sizes(folder: Path) -> dict[str, int]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def _download(ref: ModelRef, names: list[str]) -> str:
-    """The snapshot's folder with those files; a file whose name is a pattern is not ours."""
-    from huggingface_hub import snapshot_download
-
-    with _hub_errors(ref):
-        return str(
-            snapshot_download(
-                ref.name,
-                revision=ref.revision,
-                allow_patterns=[name for name in names if not set(name) & set("*?[")],
-                endpoint=os.environ.get("HF_ENDPOINT"),
-                etag_timeout=SECONDS_TO_ANSWER,
-                max_workers=2,
-            )
-        )
-
-
-@contextmanager
-def _hub_errors(ref: ModelRef) -> Iterator[None]:
-    """The client's many exceptions as our three."""
-    from huggingface_hub import errors as hub
-
-    # Whichever HTTP library the client was built on, its errors share this base.
-    lost = next(one for one in hub.HfHubHTTPError.__mro__ if one.__name__ == "HTTPError")
-
-    try:
-        yield
-    except hub.HFValidationError as error:
-        hint = "Two dots or dashes in a row, or one at an end, are not allowed in a Hub id."
-        raise ModelNotFound(model=str(ref), suggestion=hint) from error
-    except hub.GatedRepoError as error:
-        raise RepoGated(model=str(ref)) from error
-    except (hub.RepositoryNotFoundError, hub.RevisionNotFoundError) as error:
-        raise RepoNotFound(model=str(ref)) from error
-    except hub.HfHubHTTPError as error:
-        status = getattr(error.response, "status_code", "an error")
-        raise HubUnreachable(model=str(ref), because=f"it answered with {status}") from error
-    except (hub.LocalEntryNotFoundError, hub.OfflineModeIsEnabled) as error:
-        because = "it is not in the local cache and the Hub cannot be asked"
-        raise HubUnreachable(model=str(ref), because=because) from error
-    except (lost, OSError) as error:
-        raise _not_reached(ref, error) from error
-
-
-def _not_reached(ref: ModelRef, error: Exception) -> WizardError:
-    """A full or closed disk while downloading is not the Hub's fault."""
-    if getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
-        return DiskFull(path="the cache of the Hub", needed_mb="more", free_mb=0)
-    if isinstance(error, PermissionError):
-        return NoWritePermission(path=error.filename or "the cache of the Hub")
-    return HubUnreachable(model=str(ref), because=type(error).__name__)

@@ -5,6 +5,7 @@ questions answered in a child (a model card, a look into a data file).
 Does not cover: what a job does; that is `run`.
 """
 
+from wizard.jobs import caller
 from wizard.jobs.control import (
     cancel,
     events,
@@ -24,6 +25,7 @@ __all__ = [
     "JobStatus",
     "Request",
     "ask",
+    "caller",
     "cancel",
     "events",
     "folder_of",

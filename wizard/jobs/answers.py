@@ -25,13 +25,13 @@ from wizard.nouns import (
 )
 
 
-def examine(ref: Json, workload: Json, cache: str) -> ModelProfile:
-    """A model's card, kept in `cache` for the next time."""
+def examine(ref: Json, workload: Json, cache: str | None) -> ModelProfile:
+    """A model's card, kept in `cache` for the next time if there is one."""
     from pydantic import TypeAdapter
 
     named = TypeAdapter(ModelRef).validate_python(ref)
     asked = TypeAdapter(Workload | None).validate_python(workload)
-    return intake.examine(named, asked, cache=Path(cache))
+    return intake.examine(named, asked, cache=Path(cache) if cache else None)
 
 
 def preview(profile: Json, path: str, seed: int) -> Mapping[str, Json]:
@@ -103,7 +103,7 @@ def _typed(text: str, profile: ModelProfile, outcome: Outcome, place: Path) -> P
 
 
 def _folder(profile: ModelProfile) -> Path:
-    return intake.folder_of(profile.ref, lambda fraction, detail: None)
+    return intake.folder_here(profile.ref)
 
 
 def _home(place: Path, outcome: Outcome, candidate_id: str | None) -> Path:

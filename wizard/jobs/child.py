@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 from wizard import library
@@ -52,6 +53,7 @@ class EventLog:
 def main(folder: Path) -> int:
     """Run the job in `folder`; the exit status is 0 when it got as far as an outcome."""
     _be_born(folder)
+    _sign_in()
     request = store.read_request(folder)
     log = EventLog(folder)
     try:
@@ -78,6 +80,15 @@ def _be_born(folder: Path) -> None:
 
     started = psutil.Process().create_time()
     write_json(folder / store.CHILD, {"pid": os.getpid(), "started": started})
+
+
+def _sign_in() -> None:
+    """Whose name the Hub is asked in, as told on standard input; only this process knows it."""
+    from wizard.intake import hub
+
+    said = sys.stdin.readline()
+    if said:
+        hub.sign_in(json.loads(said)["token"])
 
 
 def _turn(root: Path, log: EventLog) -> Turn:
@@ -121,6 +132,7 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
         emit=log.emit,
         command=request.command,
         apply=steps.apply_apart,
+        open=partial(intake.folder_of, seconds=60 * request.plan.needs.minutes),
     )
     outcome, packed = walk(request.plan, pair.site_for(request.plan, site))
     write_json(folder / store.RESULT, result_object(outcome, packed))

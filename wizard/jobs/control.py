@@ -14,10 +14,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from wizard.errors import JobNotFound, QueueFull
-from wizard.jobs import store
+from wizard.jobs import caller, store
 from wizard.jobs.store import JobState, JobStatus, Request
 from wizard.nouns import Ending, Finished, JobStarted, RunEvent
 
@@ -50,12 +51,15 @@ def _spawn(folder: Path) -> None:
     with (folder / store.LOG).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "wizard.jobs.child", str(folder)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
             env=child_environment(),
         )
+    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    with suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(json.dumps({"token": caller.token()}).encode() + b"\n")
     # The child outlives us on purpose; reading its status later reaps it.
     _children[process.pid] = process
 
@@ -64,11 +68,11 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 def child_environment() -> dict[str, str]:
-    """Ours, with the package found wherever we were started from, and one quiet thread pool."""
+    """Ours without tokens, the package found wherever we were started from, one thread pool."""
     package_root = str(Path(__file__).resolve().parents[2])
     path = os.environ.get("PYTHONPATH")
     return {
-        **os.environ,
+        **caller.environment(),
         "PYTHONPATH": package_root if not path else os.pathsep.join((package_root, path)),
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",

@@ -14,22 +14,23 @@ import traceback
 
 from wizard import errors
 from wizard.errors import WizardError, WorkerFailed
+from wizard.jobs import caller
 from wizard.jobs.control import child_environment
+from wizard.limits import limits
 from wizard.nouns import Json, jsonable
 
-SECONDS_ALLOWED = 120.0
-MEMORY_ALLOWED = 6 * 2**30
 
-
-def ask(question: str, arguments: Json, seconds: float = SECONDS_ALLOWED) -> Json:
+def ask(question: str, arguments: Json, seconds: float | None = None) -> Json:
     """The answer to one of answers.ANSWERS, called with `arguments` in a child process.
 
     Raises the WizardError that the child raised, or WorkerFailed when it died or took too long.
     """
+    seconds = seconds or limits().child_seconds
+    said = {"arguments": arguments, "token": caller.token()}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "wizard.jobs.questions", question],
-            input=json.dumps(arguments).encode(),
+            input=json.dumps(said).encode(),
             capture_output=True,
             timeout=seconds,
             check=False,
@@ -71,17 +72,20 @@ def revive(code: str, facts: dict[str, object]) -> WizardError:
 def main(question: str) -> int:
     """Answer one question: arguments on standard input, one JSON line on standard output."""
     _limit_memory()
-    arguments = json.loads(sys.stdin.read())
+    said = json.loads(sys.stdin.read())
     reply: dict[str, Json]
     try:
+        from wizard.intake import hub
         from wizard.jobs.answers import ANSWERS
 
-        reply = {"answer": jsonable(ANSWERS[question](**arguments))}
+        hub.sign_in(said["token"])
+        reply = {"answer": jsonable(ANSWERS[question](**said["arguments"]))}
     except WizardError as error:
         facts = {name: str(fact) for name, fact in error.facts.items()}
         reply = {"error": error.code, "facts": facts}
     except MemoryError:
-        reply = {"error": "memory-full", "facts": {"needed_mb": "more", "free_mb": 6000}}
+        free = limits().child_memory_bytes // 10**6
+        reply = {"error": "memory-full", "facts": {"needed_mb": "more", "free_mb": free}}
     except Exception as error:  # noqa: BLE001 - the top of a child process
         traceback.print_exc()
         facts = {
@@ -99,7 +103,8 @@ def _limit_memory() -> None:
     import resource
 
     # RLIMIT_DATA counts private memory; RLIMIT_AS would count the libraries' empty reservations.
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_ALLOWED, MEMORY_ALLOWED))
+    allowed = limits().child_memory_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
 
 
 if __name__ == "__main__":

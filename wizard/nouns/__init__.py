@@ -62,6 +62,7 @@ from wizard.nouns.model import Basis as Basis
 from wizard.nouns.model import Device as Device
 from wizard.nouns.model import Grade as Grade
 from wizard.nouns.model import HostFacts as HostFacts
+from wizard.nouns.model import HubModel as HubModel
 from wizard.nouns.model import ModelProfile as ModelProfile
 from wizard.nouns.model import ModelRef as ModelRef
 from wizard.nouns.model import ParameterCount as ParameterCount

@@ -67,6 +67,16 @@ class ModelRef:
         return f"{self.name}@{self.revision}" if self.revision else self.name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubModel:
+    """One hit of a search on the Hub. `task` is the Hub's name for it, "" where it has none."""
+
+    name: str
+    task: str = ""
+    downloads: int = 0
+    gated: bool = False
+
+
 class Task(StrEnum):
     """What a model answers. The values are the Hub's own task names."""
 
@@ -121,7 +131,7 @@ class ModelProfile:
 
     `macs` are multiply-accumulates of one request at `workload`. `depthwise_share` is the share
     of conv parameters that sit in depthwise convolutions (fragile under 8 bits). `weights_bytes`
-    is what the weight files hold (and what a download would cost).
+    is what the weight files hold; `downloads` are the bytes a job would fetch, by file.
     """
 
     ref: ModelRef
@@ -147,6 +157,7 @@ class ModelProfile:
     depthwise_share: float = 0.0
     tied_embeddings: bool = False
     files: tuple[str, ...] = ()
+    downloads: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def embedding_share(self) -> float:
