@@ -376,7 +376,7 @@ def test_charts_draw_what_they_are_given():
         charts.Point(name="<b>", cost=5, score=90, score_low=89, score_high=91, chosen=True),
         charts.Point(name="old", cost=20, score=91, score_low=90, score_high=92, original=True),
     ]
-    plot = charts.trade_off(points, cost_limit=10, score_floor=90)
+    plot = charts.trade_off(points, cost_limit=10, score_limit=90)
 
     assert "limit 2<" in strip
     assert strip.count("<circle") > 100

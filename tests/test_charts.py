@@ -104,7 +104,7 @@ def test_names_never_cover_each_other():
         a_point(name=name, cost=5 + 0.1 * at, chosen=at == 1, original=at == 0)
         for at, name in enumerate(names)
     ]
-    svg = drawing(charts.trade_off(points, cost_limit=None, score_floor=94.5))
+    svg = drawing(charts.trade_off(points, cost_limit=None, score_limit=94.5))
     labels = [one for one in svg.iter(f"{SVG}text") if one.get("class") in {"lb", "val"}]
 
     assert {one.text for one in labels} == set(names)
@@ -116,8 +116,8 @@ def test_names_never_cover_each_other():
 def test_the_zone_ends_at_the_limits():
     """Shaded up to the size limit and down to the lowest allowed score."""
     points = [a_point(chosen=True), a_point(name="Original", cost=20.0, original=True)]
-    wide = drawing(charts.trade_off(points, cost_limit=None, score_floor=94.5))
-    narrow = drawing(charts.trade_off(points, cost_limit=10.0, score_floor=95.5))
+    wide = drawing(charts.trade_off(points, cost_limit=None, score_limit=94.5))
+    narrow = drawing(charts.trade_off(points, cost_limit=10.0, score_limit=95.5))
     one, two = (next(svg.iter(f"{SVG}rect")) for svg in (wide, narrow))
 
     assert float(two.get("width")) < float(one.get("width"))
@@ -129,7 +129,7 @@ def test_the_zone_ends_at_the_limits():
     [
         charts.latency_strip(a_latency(4.0), a_latency(2.0), 5.0),
         charts.bars([charts.Bar(name="<File>", before=10, after=5, unit="MB")]),
-        charts.trade_off([a_point(name="<8>")], cost_limit=None, score_floor=94.0),
+        charts.trade_off([a_point(name="<8>")], cost_limit=None, score_limit=94.0),
     ],
 )
 def test_every_drawing_is_read_aloud_with_its_numbers(svg):
@@ -145,7 +145,7 @@ def test_one_point_alone_is_drawn():
     """No division by a span of nothing."""
     point = a_point(score_low=95.0, score_high=95.0, cost=0.0)
 
-    assert "nan" not in charts.trade_off([point], cost_limit=None, score_floor=95.0)
+    assert "nan" not in charts.trade_off([point], cost_limit=None, score_limit=95.0)
 
 
 def test_a_table_escapes_and_names_its_cells():

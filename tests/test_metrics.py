@@ -1,11 +1,20 @@
 """Measures of means over rows: what they come to, which way is better, what a verdict says."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.factories import a_measurement, a_plan, a_quantity, some_needs
+from tests.factories import (
+    a_device,
+    a_measurement,
+    a_plan,
+    a_profile,
+    a_quantity,
+    some_needs,
+)
+from wizard.advise.needs import sentence_of
 from wizard.compare.by_rows import drop_by_rows, loss_by_rows
 from wizard.compare.score import quality_clause
 from wizard.measure import metrics
@@ -185,3 +194,30 @@ def test_a_quantity_of_one_model_says_its_unit():
     assert metrics.measured(metrics.PERPLEXITY, likely).unit == "perplexity"
     assert metrics.measured(metrics.WER, likely).unit == "share"
     assert a_quantity(0.5, "share").unit == "share"
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("", "losing at most 2 points of quality"),
+        ("accuracy", "losing at most 2 points of accuracy"),
+        ("exact match", "losing at most 2 points of exact match"),
+        ("WER", "with word error rate rising by at most 2 points"),
+        ("perplexity", "with perplexity rising by at most 2 % of the original's"),
+    ],
+)
+def test_the_contract_says_which_way_a_measure_may_go(metric, said):
+    """And on what scale."""
+    needs = some_needs(drop=2.0)
+    needs = replace(needs, tolerance=replace(needs.tolerance, metric=metric))
+
+    assert said in sentence_of(a_profile(), needs, a_device())
+
+
+@pytest.mark.parametrize(
+    ("name", "original", "limit"),
+    [("accuracy", 0.92, 91.0), ("WER", 0.05, 6.0), ("perplexity", 20.0, 20.2)],
+)
+def test_the_limit_of_a_score_lies_on_the_side_it_may_go(name, original, limit):
+    """One point down, one point up, one per cent up."""
+    assert metrics.METRICS[name].allowed(original, 1.0) == pytest.approx(limit)

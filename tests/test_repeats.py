@@ -1,7 +1,6 @@
 """A model that writes the same words over and over has collapsed, if the original did not."""
 
-import random
-
+import numpy as np
 import pytest
 
 from wizard.measure.repeats import repeated_share, repeating
@@ -9,8 +8,7 @@ from wizard.measure.repeats import repeated_share, repeating
 
 def texts(count, seed=0, words=500, length=40):
     """Texts of tokens drawn at random."""
-    rng = random.Random(seed)
-    return [[rng.randrange(words) for _ in range(length)] for _ in range(count)]
+    return np.random.default_rng(seed).integers(0, words, (count, length)).tolist()
 
 
 LOOP = [7] * 40
@@ -64,5 +62,5 @@ def test_eight_looping_texts_are_enough():
 def test_nothing_written_is_nothing_found():
     """No texts, no collapse; rows that do not match are a fault of ours."""
     assert repeating([], []) == []
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match="shorter"):
         repeating([LOOP], [])

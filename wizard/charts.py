@@ -199,20 +199,27 @@ class Point:
     original: bool = False
 
 
-def trade_off(points: Sequence[Point], *, cost_limit: float | None, score_floor: float) -> str:
-    """Cost against score with intervals; the zone that keeps the contract is shaded."""
+def trade_off(
+    points: Sequence[Point],
+    *,
+    cost_limit: float | None,
+    score_limit: float,
+    higher_is_better: bool = True,
+) -> str:
+    """Cost against score with intervals, better scores above; the zone that keeps is shaded."""
     height, bottom, top = 290, 236, 20
     costs = [one.cost for one in points] + ([cost_limit] if cost_limit else [])
     costs = [one for one in costs if one <= 1.6 * max(point.cost for point in points)]
-    lows = [one.score_low for one in points] + [score_floor]
-    highs = [one.score_high for one in points]
+    lows = [one.score_low for one in points] + [score_limit]
+    highs = [one.score_high for one in points] + [score_limit]
     pad = 0.12 * max(0.5, max(highs) - min(lows))
     x = Scale(low=0.0, high=max(costs) * 1.12, start=LEFT - 24, end=WIDTH - RIGHT)
-    y = Scale(low=min(lows) - pad, high=max(highs) + pad, start=bottom, end=top)
+    start, end = (bottom, top) if higher_is_better else (top, bottom)
+    y = Scale(low=min(lows) - pad, high=max(highs) + pad, start=start, end=end)
     right = x(min(cost_limit, x.high)) if cost_limit else x.end
     body = (
         f'<rect class="zone" x="{x.start}" y="{top}" width="{max(0.0, right - x.start):.1f}" '
-        f'height="{max(0.0, y(score_floor) - top):.1f}"/>'
+        f'height="{max(0.0, y(score_limit) - top):.1f}"/>'
     )
     body += _grid(x, top, bottom)
     for tick in y.ticks(5):

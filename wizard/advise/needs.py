@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Mapping
 
 from wizard.errors import BadNeeds
+from wizard.measure.metrics import named
 from wizard.examples.naming import parse
 from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority, Task, Workload
 
@@ -62,10 +63,20 @@ def sentence_of(profile: ModelProfile, needs: Needs, device: Device) -> str:
     limits = f" {', '.join(parts)}," if parts else ""
     return (
         f"Run {profile.title} on {place}{limits} "
-        f"losing at most {in_points(needs.tolerance.points)} of "
-        f"{needs.tolerance.metric or 'quality'}; "
+        f"{_may_lose(needs)}; "
         f"among those that do, the {needs.priority.value} wins."
     )
+
+
+def _may_lose(needs: Needs) -> str:
+    """The tolerance with its direction: a loss, or a rise of what should be low."""
+    points = needs.tolerance.points
+    metric = named(needs.tolerance.metric or "quality")
+    noun = metric.noun if metric.score else metric.name
+    if metric.higher_is_better:
+        return f"losing at most {in_points(points)} of {noun}"
+    by = f"{points:g} % of the original's" if metric.relative else in_points(points)
+    return f"with {noun} rising by at most {by}"
 
 
 def in_points(points: float) -> str:

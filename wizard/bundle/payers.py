@@ -12,6 +12,7 @@ from html import escape
 from operator import eq
 
 from wizard import charts
+from wizard.measure.metrics import features_of, named
 from wizard.nouns import Outcome, Quantity, SliceLoss, WhoPays
 
 SLICES_AT_MOST, SLICES_IF_NONE, FLIPS_AT_MOST = 8, 6, 12
@@ -60,7 +61,8 @@ def whole_loss(outcome: Outcome, candidate_id: str) -> float:
     before, after = outcome.original.quality, outcome.measurements[candidate_id].quality
     was, now = before.answers, after.answers
     if not now.predicted:
-        return 100 * (before.value.value - after.value.value)
+        was_score, score = (features_of([[one.value.value]])[0] for one in (before, after))
+        return 100 * float(named(after.metric).loss(was_score, score)[0])
     against = now.truth or was.predicted
     first, second = (sum(map(eq, one.predicted, against)) for one in (was, now))
     return float(100 * (first - second) / max(1, len(against)))

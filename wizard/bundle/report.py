@@ -14,7 +14,17 @@ from wizard import charts
 from wizard.bundle import damage, payers, siblings
 from wizard.bundle.privacy import public_command, without_folders
 from wizard.cited import cited
-from wizard.nouns import Basis, Candidate, Clause, Measurement, Outcome, Quantity, Verdict
+from wizard.measure.metrics import named
+from wizard.nouns import (
+    Basis,
+    Candidate,
+    Clause,
+    Measurement,
+    Outcome,
+    Quality,
+    Quantity,
+    Verdict,
+)
 
 CHANGED_AT_MOST = 12
 TRADE_OFF_KEY = (
@@ -115,9 +125,17 @@ def measured_rows(before: Measurement, after: Measurement) -> list[tuple[str, st
         for name, b, a in pairs
     ]
     was, now = (_score(one) for one in (before, after))
-    points = charts.show_points(round(now.value - was.value, 2))
+    change = score_change(before.quality, after.quality)
     metric = _title(after.quality.metric)
-    return [*rows, (metric, _shown(was), _shown(now), points, now.basis.value)]
+    return [*rows, (metric, _shown(was), _shown(now), change, now.basis.value)]
+
+
+def score_change(before: Quality, after: Quality) -> str:
+    """In points of the measure, or in per cent where it is judged so."""
+    was, now = before.value.value, after.value.value
+    if named(after.metric).relative:
+        return charts.show_change(was, now)
+    return charts.show_points(round(100 * (now - was), 2))
 
 
 def _title(metric: str) -> str:
@@ -127,20 +145,26 @@ def _title(metric: str) -> str:
 
 def _shown(quantity: Quantity) -> str:
     """`1.09 ms (1.08 to 1.10)`; the range only where one was computed."""
-    value = f"{charts.show_number(quantity.value)} {quantity.unit}"
+    value = f"{charts.show_number(quantity.value)} {quantity.unit}".rstrip()
     if quantity.low is None or quantity.high is None or quantity.low == quantity.high:
         return value
     return f"{value} ({charts.show_number(quantity.low)} to {charts.show_number(quantity.high)})"
 
 
 def _score(measurement: Measurement) -> Quantity:
-    """The score in hundredths: per cent right, or a hundred times a correlation or cosine."""
+    """The score in hundredths: per cent right, or a hundred times a correlation or cosine.
+
+    Perplexity is no share and stays what it is.
+    """
     quality = measurement.quality
+    metric = named(quality.metric)
+    if metric.relative:
+        return replace(quality.value, unit="")
     low, high = (
         100 * (quality.value.value if end is None else end)
         for end in (quality.value.low, quality.value.high)
     )
-    unit = "of 100" if quality.metric == "spearman" else "%"
+    unit = "of 100" if metric.name == "spearman" else "%"
     return replace(quality.value, value=100 * quality.value.value, low=low, high=high, unit=unit)
 
 
@@ -198,8 +222,14 @@ def trade_off(outcome: Outcome) -> str:
         )
         for name, one, score in ((name, one, _score(one)) for name, one in entries)
     ]
-    floor = 100 * outcome.original.quality.value.value - outcome.plan.needs.tolerance.points
-    return charts.trade_off(points, cost_limit=limit_of(outcome, "size"), score_floor=floor)
+    quality, points_lost = outcome.original.quality, outcome.plan.needs.tolerance.points
+    metric = named(quality.metric)
+    return charts.trade_off(
+        points,
+        cost_limit=limit_of(outcome, "size"),
+        score_limit=metric.allowed(quality.value.value, points_lost),
+        higher_is_better=metric.higher_is_better,
+    )
 
 
 def tried(outcome: Outcome) -> str:

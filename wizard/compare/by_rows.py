@@ -9,7 +9,7 @@ tests/slow/test_calibration_of_metrics.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wizard.compare.paired import Drop, Statistic, drop_by_bootstrap, drop_of_proportions
 from wizard.measure import metrics
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-Rows = Sequence[Sequence[float]]
+Rows: TypeAlias = "Sequence[Sequence[float]] | Array"
 
 
 def loss_by_rows(name: str, before: Rows, after: Rows) -> Statistic:

@@ -22,7 +22,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wizard.compare.by_rows import loss_by_rows, right
 from wizard.compare.paired import Statistic, mean_loss, rank_loss
+from wizard.measure import metrics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,10 +121,30 @@ def of_ranks(
     def statistic(members: Array) -> Statistic:
         return rank_loss(*(one[members].tolist() for one in (before, after, target)))
 
-    def score(members: Array) -> float:
-        return _spearman(before[members], target[members])
+    def score(members: Array) -> tuple[float, float]:
+        first, second = (_spearman(one[members], target[members]) for one in scores)
+        return first, second
 
     return _resampled(statistic, score, len(target), parts, seed)
+
+
+def of_features(
+    name: str, features: tuple[Array, Array], parts: Sequence[Array], seed: int
+) -> Losses:
+    """A measure of means over rows (measure/metrics.py), from both models' features [rows, m]."""
+    metric = metrics.by_rows(name)
+    before, after = features
+    if metric.proportion:
+        return of_right_answers(right(before), right(after), parts)
+
+    def statistic(members: Array) -> Statistic:
+        return loss_by_rows(name, before[members], after[members])
+
+    def score(members: Array) -> tuple[float, float]:
+        first, second = (metrics.score_of(metric, one[members]) for one in features)
+        return first, second
+
+    return _resampled(statistic, score, len(before), parts, seed)
 
 
 def of_cosines(cosine: Array, parts: Sequence[Array], seed: int) -> Losses:
@@ -131,12 +153,15 @@ def of_cosines(cosine: Array, parts: Sequence[Array], seed: int) -> Losses:
     def statistic(members: Array) -> Statistic:
         return mean_loss(cosine[members].tolist())
 
-    return _resampled(statistic, lambda members: 1.0, len(cosine), parts, seed)
+    def score(members: Array) -> tuple[float, float]:
+        return 1.0, float(cosine[members].mean())
+
+    return _resampled(statistic, score, len(cosine), parts, seed)
 
 
 def _resampled(
     statistic: Callable[[Array], Statistic],
-    score: Callable[[Array], float],
+    score: Callable[[Array], tuple[float, float]],
     rows: int,
     parts: Sequence[Array],
     seed: int,
@@ -154,9 +179,8 @@ def _resampled(
         apart = (own.loss - rest.loss) / max(1e-9, np.hypot(own.error, rest.error))
         least = min(apart, own.loss / max(1e-9, own.error))
         p = float(t.sf(least, min(len(members), GROUPS) - 1)) if least > 0 else 1.0
-        was = score(members)
         low, high = own.interval(rng)
-        lines.append((was, was - own.loss, own.loss, low, high, p, 0.0, rest.loss, apart))
+        lines.append((*score(members), own.loss, low, high, p, 0.0, rest.loss, apart))
     columns = np.array(lines, dtype=float).reshape(-1, 9).T
     names = ("before", "after", "drop", "low", "high", "p", "least_p", "rest", "strength")
     return Losses(**dict(zip(names, columns, strict=True)))

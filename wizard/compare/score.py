@@ -56,8 +56,8 @@ def quality_clause(plan: Plan, original: Measurement, after: Measurement) -> Cla
         name="quality",
         verdict=verdict,
         limit=points,
-        before=_hundredths(metric) * before.value.value,
-        after=_hundredths(metric) * now.value.value,
+        before=metric.hundredths * before.value.value,
+        after=metric.hundredths * now.value.value,
         unit=_unit(metric),
         low=100 * drop.low,
         high=100 * drop.high,
@@ -109,10 +109,6 @@ def _broken_and_mended(before: Answers, after: Answers) -> tuple[int, int]:
 
 def _changed(after: Answers) -> int:
     return sum(one < 1 for one in after.agreement)
-
-
-def _hundredths(metric: Metric) -> float:
-    return 1.0 if metric.relative else 100.0
 
 
 def _unit(metric: Metric) -> str:

@@ -1,21 +1,24 @@
 """Who pays for the compression: the answers that changed, and the parts of the data that lost.
 
-Covers: flips with their examples, parts with what they lost, the one sentence that names who
-pays, or that nobody does. Does not cover: the parts (slices.py), the statistics (losses.py).
+Covers: parts with what they lost, the one sentence that names who pays, or that nobody does.
+Does not cover: the parts (slices.py), the statistics (losses.py), changed answers (flips.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wizard.compare import losses, slices
+from wizard.compare.flips import changed_answers
 from wizard.compare.paired import ROWS_TO_RESAMPLE
+from wizard.measure.metrics import Metric, features_of, named
+from wizard.measure.quality import AGREEMENT
 from wizard.nouns import (
     Answers,
     Basis,
     ExampleSet,
-    Flip,
     Measurement,
     Quantity,
     SliceLoss,
@@ -27,16 +30,10 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-BROKE, FIXED, CHANGED = "right to wrong", "wrong to right", "changed answer"
-KINDS = (BROKE, CHANGED, FIXED)
-FLIPS_KEPT, SLICES_KEPT = 300, 120
-LONGEST_EXAMPLE = 300
+SLICES_KEPT = 120
 SURE = 0.05
 # A part must have lost a point more than the rest: what "normal" tolerance allows a whole model.
 POINTS_WORTH_TELLING = 1.0
-# A pair's score, or a vector's cosine with the original's, that moved by more than this counts as
-# another answer: a twentieth of the scale (judgement).
-MOVED = 0.05
 NOBODY = "No part of the data lost more than the rest, beyond chance."
 TOO_FEW = "There are too few examples to tell whether a part of the data pays more than the rest."
 
@@ -52,21 +49,27 @@ def who_pays(
     """Flips, parts and one sentence about the same `rows` answered by both.
 
     `labels` are the model's, by index; `languages` turns codes into names (de -> German). Points
-    are hundredths: of answers, of a rank correlation, or of a cosine.
+    are hundredths of the measure; of perplexity, hundredths of the original's.
     """
     was, now = before.quality.answers, after.quality.answers
-    least = losses.ROWS_TO_COUNT if now.predicted else ROWS_TO_RESAMPLE
+    metric = _metric(after)
+    counted = now.predicted or metric.proportion
+    least = losses.ROWS_TO_COUNT if counted else ROWS_TO_RESAMPLE
     parts, too_small = slices.parts_of(rows, was, labels, languages or {}, least)
-    found = _losses(was, now, parts, seed)
+    found = _losses(was, now, metric.name, parts, seed)
     corrected = losses.holm(found.p, found.least_p, SURE)
     accused = _accused(found, corrected)
     worst = _worst(parts, found, accused)
     kept = _ordered(parts, found, accused, worst)
-    flips, total = _flips(was, now, rows, labels)
+    flips, total = changed_answers(was, now, rows, labels, metric)
     return WhoPays(
-        sentence=_sentence(parts, found, worst, rows, now),
+        sentence=_sentence(parts, found, worst, rows, now, metric),
         slices=tuple(
-            _slice(parts[at], found, at, float(corrected[at]), clear=bool(accused[at]))
+            replace(
+                _slice(parts[at], found, at, metric.hundredths),
+                p=float(corrected[at]),
+                clear=bool(accused[at]),
+            )
             for at in kept[:SLICES_KEPT]
         ),
         flips=flips,
@@ -75,10 +78,21 @@ def who_pays(
     )
 
 
-def _losses(was: Answers, now: Answers, parts: Sequence[slices.Part], seed: int) -> losses.Losses:
+def _metric(after: Measurement) -> Metric:
+    """What is lost: the measure of the rows' features where they decide, else of the answers."""
+    decide = after.quality.answers.features and after.quality.metric != AGREEMENT
+    return named(after.quality.metric if decide else AGREEMENT)
+
+
+def _losses(
+    was: Answers, now: Answers, metric: str, parts: Sequence[slices.Part], seed: int
+) -> losses.Losses:
     import numpy as np
 
     members = [part.members for part in parts]
+    if metric != AGREEMENT:
+        features = features_of(was.features), features_of(now.features)
+        return losses.of_features(metric, features, members, seed)
     if now.truth:
         truth = np.asarray(now.truth)
         first, second = (np.asarray(one.predicted) == truth for one in (was, now))
@@ -99,7 +113,8 @@ def _accused(found: losses.Losses, corrected: Array) -> Array:
     return np.asarray((corrected <= SURE) & more & (found.drop > 0))
 
 
-def _slice(part: slices.Part, found: losses.Losses, at: int, p: float, *, clear: bool) -> SliceLoss:
+def _slice(part: slices.Part, found: losses.Losses, at: int, scale: float) -> SliceLoss:
+    """What a part lost, its scores times `scale`; not yet accused."""
     drop = Quantity(
         value=100 * float(found.drop[at]),
         unit="points",
@@ -112,11 +127,11 @@ def _slice(part: slices.Part, found: losses.Losses, at: int, p: float, *, clear:
         column=part.column,
         value=part.value,
         rows=len(part.members),
-        before=100 * float(found.before[at]),
-        after=100 * float(found.after[at]),
+        before=scale * float(found.before[at]),
+        after=scale * float(found.after[at]),
         drop=drop,
-        p=p,
-        clear=clear,
+        p=1.0,
+        clear=False,
     )
 
 
@@ -153,6 +168,7 @@ def _sentence(
     worst: int | None,
     rows: ExampleSet,
     now: Answers,
+    metric: Metric,
 ) -> str:
     """Who pays, in points; or that nobody does, or that nobody could be looked at."""
     if not parts:
@@ -167,7 +183,11 @@ def _sentence(
             f"{said}got another answer in {lost:.1f} % of cases, all others {_others(rest, '%')}."
         )
     what = "" if now.truth else " of rank correlation" if now.target else " of likeness"
-    return f"{said}lost {_points(lost)}{what}, all others together {_others(rest, '')}."
+    points = _points(lost)
+    if metric.name != AGREEMENT:
+        what = f" by {metric.noun}"
+        points = f"{_number(lost)} %" if metric.relative else points
+    return f"{said}lost {points}{what}, all others together {_others(rest, '')}."
 
 
 def _narrowed(
@@ -196,83 +216,13 @@ def _others(rest: float, unit: str) -> str:
 
 
 def _points(lost: float) -> str:
-    shown = f"{lost:.1f}" if lost < 10 else f"{lost:.0f}"
+    shown = _number(lost)
     return f"{shown} point{'' if shown == '1.0' else 's'}"
+
+
+def _number(lost: float) -> str:
+    return f"{lost:.1f}" if lost < 10 else f"{lost:.0f}"
 
 
 def _noun(rows: ExampleSet) -> str:
     return "pictures" if rows.images else "pairs" if rows.pairs else "texts"
-
-
-def _flips(
-    was: Answers, now: Answers, rows: ExampleSet, labels: Sequence[str]
-) -> tuple[tuple[Flip, ...], int]:
-    """The answers that changed, those broken first and the surest of them first; their number."""
-    import numpy as np
-
-    if not now.predicted:
-        return _moved(was, now, rows)
-    before, after = np.asarray(was.predicted), np.asarray(now.predicted)
-    changed = np.flatnonzero(before != after)
-    truth = np.asarray(now.truth) if now.truth else None
-    kinds = [_kind(before[at], after[at], None if truth is None else truth[at]) for at in changed]
-    order = sorted(
-        zip(changed.tolist(), kinds, strict=True),
-        key=lambda one: (KINDS.index(one[1]), -was.confidence[one[0]]),
-    )
-    flips = tuple(
-        Flip(
-            row=was.rows[at],
-            kind=kind,
-            example=_example(rows, at),
-            before=slices.name_of(int(before[at]), labels),
-            after=slices.name_of(int(after[at]), labels),
-            truth="" if truth is None else labels[truth[at]],
-            confidence_before=was.confidence[at],
-            confidence_after=now.confidence[at],
-        )
-        for at, kind in order[:FLIPS_KEPT]
-    )
-    return flips, len(changed)
-
-
-def _kind(before: int, after: int, truth: int | None) -> str:
-    if truth is None:
-        return CHANGED
-    return BROKE if before == truth else FIXED if after == truth else CHANGED
-
-
-def _moved(was: Answers, now: Answers, rows: ExampleSet) -> tuple[tuple[Flip, ...], int]:
-    """Pairs whose score moved, or texts whose vector did; the furthest first."""
-    import numpy as np
-
-    paired = bool(now.scores)
-    after = np.asarray(now.scores if paired else now.agreement)
-    before = np.asarray(was.scores) if paired else np.ones(len(after))
-    distance = np.abs(after - before)
-    changed = np.flatnonzero(distance > MOVED)
-    order = changed[np.argsort(-distance[changed], kind="stable")].tolist()
-    flips = tuple(
-        Flip(
-            row=now.rows[at],
-            kind=CHANGED,
-            example=_example(rows, at),
-            before=f"{before[at]:.3f}",
-            after=f"{after[at]:.3f}",
-            truth=f"{now.target[at]:g}" if now.target else "",
-        )
-        for at in order[:FLIPS_KEPT]
-    )
-    return flips, len(changed)
-
-
-def _example(rows: ExampleSet, at: int) -> str:
-    if rows.pairs:
-        return " / ".join(_short(one, LONGEST_EXAMPLE // 2) for one in rows.pairs[at])
-    if rows.inputs:
-        return _short(rows.inputs[at], LONGEST_EXAMPLE)
-    return f"picture {rows.rows[at]}"
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "\u2026"

@@ -59,6 +59,17 @@ class Metric:
         """What a tolerance of it counts."""
         return "in per cent of the original's" if self.relative else "in absolute points"
 
+    @property
+    def hundredths(self) -> float:
+        """What a score is multiplied by where it is drawn and tabled: 100 for shares."""
+        return 1.0 if self.relative else 100.0
+
+    def allowed(self, original: float, points: float) -> float:
+        """The worst score, times `hundredths`, that a tolerance of `points` leaves."""
+        score = self.hundredths * original
+        lost = points * score / 100 if self.relative else points
+        return score - lost if self.higher_is_better else score + lost
+
     def shown(self, value: float) -> str:
         """As a sentence says it: `91.20 %`, `0.9120`, `12.31`."""
         if self.percent:
@@ -290,7 +301,7 @@ def named(metric: str) -> Metric:
     return METRICS.get(metric, Metric(name=metric, noun=metric))
 
 
-def features_of(rows: Sequence[Sequence[float]]) -> Array:
+def features_of(rows: Sequence[Sequence[float]] | Array) -> Array:
     """Features as [rows, m]."""
     import numpy as np
 

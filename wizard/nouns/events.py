@@ -75,6 +75,7 @@ class Measured:
     """A candidate was weighed; `candidate_id` "original" is the baseline.
 
     The full measurement lies in the job folder at `file`; the summary is enough for a live view.
+    `score` by `metric`.
     """
 
     at: float
@@ -84,6 +85,7 @@ class Measured:
     latency_ms: float
     score: float
     label: str
+    metric: str = ""
     event: Literal["measured"] = "measured"
 
 

@@ -380,5 +380,6 @@ def _measured(state: Walk, candidate_id: str, measurement: Measurement) -> Measu
         size_mb=measurement.size.value,
         latency_ms=measurement.latency.p50.value,
         score=measurement.quality.value.value,
+        metric=measurement.quality.metric,
         label=measurement.audit.label,
     )

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from wizard import charts
 from wizard.bundle import payers, report
+from wizard.measure.metrics import named
 from wizard.nouns import Basis, Clause, Json, Measurement, Outcome, Verdict
 from wizard.ui import pieces, words
 
+SMALLEST_GAP = 1e-9  # of two scores that are the same
 FLIP_HEADINGS = ("Change", "Example", "Before", "After", "Truth", "Sure before", "Sure after")
-# Scores that are shares are shown in per cent; a rank correlation keeps its own scale.
-RANKED = "spearman"
 
 
 def best_of(outcome: Outcome) -> str | None:
@@ -110,13 +110,21 @@ def _amount(name: str, before: float, after: float, unit: str) -> Tile:
 
 
 def _score(before: Measurement, after: Measurement, tolerance: float) -> Tile:
+    metric = named(after.quality.metric)
     was, now = before.quality.value.value, after.quality.value.value
-    change = charts.show_points(round(100 * (now - was), 2))
-    name = _named(after.quality.metric)
-    good = 100 * (was - now) <= tolerance
-    if after.quality.metric == RANKED:
-        return Tile(name, f"{now:.3f}", "", f"{was:.3f}", change, good, Basis.MEASURED)
-    return Tile(name, f"{100 * now:.1f}", "%", f"{100 * was:.1f} %", change, good, Basis.MEASURED)
+    change = report.score_change(before.quality, after.quality)
+    gap = metric.hundredths * now - metric.allowed(was, tolerance)
+    good = (gap if metric.higher_is_better else -gap) >= -SMALLEST_GAP
+    shown, _, unit = _score_of(after).partition(" ")
+    return Tile(_named(metric.name), shown, unit, _score_of(before), change, good, Basis.MEASURED)
+
+
+def _score_of(found: Measurement) -> str:
+    """Shares in per cent; a correlation and a perplexity keep their own scale."""
+    metric, value = named(found.quality.metric), found.quality.value.value
+    if metric.name != "spearman" and not metric.relative:
+        return f"{100 * value:.1f} %"
+    return f"{value:.2f}" if metric.relative else f"{value:.3f}"
 
 
 def _tile(tile: Tile) -> str:
@@ -264,13 +272,11 @@ def tried(outcome: Outcome) -> str:
 def _tried_row(title: str, after: Measurement | None, end: str, css: str) -> str:
     cells = ["\u2013"] * 4
     if after is not None:
-        ranked = after.quality.metric == RANKED
-        score = after.quality.value.value
         cells = [
             escape(after.audit.label),
             f"{charts.show_number(after.size.value)} MB",
             _in_turns(after),
-            f"{score:.3f}" if ranked else f"{100 * score:.1f} %",
+            _score_of(after),
         ]
     names = ("What the file is", "File", "One answer here", "Score", "Verdict")
     rest = "".join(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gradio as gr
 
 from wizard import charts
+from wizard.measure.metrics import named
 from wizard.nouns import Measured, Needs, Plan, Verdict
 from wizard.ui import pieces, words
 from wizard.ui.desk import Desk, Updates, Values
@@ -186,21 +187,26 @@ def _plot(run: RunView, needs: Needs) -> str:
     original = next((one for one in run.measured if one.candidate_id == ORIGINAL), None)
     if original is None or len(run.measured) == 1:
         return ""
+    metric = named(original.metric)
     points = [
         charts.Point(
             name=run.title_of(one.candidate_id),
             cost=one.size_mb,
-            score=100 * one.score,
-            score_low=100 * one.score,
-            score_high=100 * one.score,
+            score=metric.hundredths * one.score,
+            score_low=metric.hundredths * one.score,
+            score_high=metric.hundredths * one.score,
             chosen=run.best is not None and one.candidate_id == run.best.candidate_id,
             original=one is original,
         )
         for one in run.measured
     ]
     limit = next((one.at_most for one in needs.budgets if one.quantity == "size"), None)
-    floor = 100 * original.score - needs.tolerance.points
-    drawn = charts.trade_off(points, cost_limit=limit, score_floor=floor)
+    drawn = charts.trade_off(
+        points,
+        cost_limit=limit,
+        score_limit=metric.allowed(original.score, needs.tolerance.points),
+        higher_is_better=metric.higher_is_better,
+    )
     return (
         "<figure class='card fig narrow' id='so-far'><figcaption><b>Size against score</b>"
         "<span>MB and score; the shaded zone keeps your contract</span></figcaption>"
@@ -217,7 +223,7 @@ def _row(run: RunView, one: Measured) -> tuple[str, str, str, str, str]:
         run.title_of(one.candidate_id),
         f"{charts.show_number(one.size_mb)} MB",
         f"{charts.show_number(one.latency_ms)} ms",
-        f"{100 * one.score:.1f}",
+        f"{named(one.metric).hundredths * one.score:.1f}",
         one.label,
     )
 
