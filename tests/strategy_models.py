@@ -209,7 +209,7 @@ def a_bench(folder, name="text", **changes):
         "seed": 0,
         "threads": 1,
         "report": lambda fraction, detail: None,
-        "sibling": sibling(name),
+        "sibling": None,
     }
     return contract.Workbench(**(facts | changes))
 

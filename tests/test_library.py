@@ -1,8 +1,5 @@
 """The library reads presets into records, and names what is wrong in them."""
 
-import subprocess
-import sys
-
 import pytest
 
 from wizard import library
@@ -163,24 +160,16 @@ def test_a_failure_without_its_fact_is_our_bug():
         library.explain(Blank())
 
 
-def test_reading_everything_is_quick():
-    """Rules, devices, families within 0.25 s of processor time (0.12 s where it was written)."""
-    code = (
-        "import time, sys, types\n"
-        "house = types.ModuleType('wizard'); house.__path__ = ['wizard']\n"
-        "sys.modules['wizard'] = house  # the package's own front imports every room\n"
-        "from wizard import library\n"
-        "def seconds():\n"
-        "    start = time.process_time()\n"
-        "    library.rules(), library.devices(), library.families(), library.machine_rates()\n"
-        "    return time.process_time() - start\n"
-        "print(seconds())"
-    )
-    root = library.presets_folder().parent
-    runs = [
-        subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True)
-        for _ in range(3)
-    ]
-    best = min(float(run.stdout) for run in runs)
+def test_every_preset_is_read_once(monkeypatch):
+    """However often the doors ask, and though rules are checked against families and devices."""
+    read, once = [], library._toml
+    monkeypatch.setattr(library, "_toml", lambda path: read.append(path) or once(path))
+    asked = (library.rules, library.devices, library.families, library.machine_rates, library.words)
+    for one in asked:
+        one.cache_clear()
+    for one in (*asked, *asked):
+        one()
 
-    assert best < 0.25
+    folders = ("rules", "devices", "families")
+    files = {path for folder in folders for path in library._files(folder)}
+    assert sorted(read) == sorted(files | {library.presets_folder() / "words.toml"})

@@ -211,6 +211,7 @@ def _check_facts(stated: Mapping[str, Value], path: Path) -> None:
             _only_known(fact, map(str, given), known, path)
 
 
+@lru_cache(maxsize=64)  # asked for every condition of every rule
 def _known_values(fact: str) -> Collection[str] | None:
     """The values a fact can take, or None when it is a number."""
     lists = {
