@@ -163,7 +163,11 @@ def _profile(answer: Json) -> ModelProfile:
 
 
 def advise(profile: ModelProfile, needs: Needs) -> Plan:
-    """Candidates with forecasts and reasons for this model, these needs and a sibling accepted."""
+    """Candidates with forecasts and reasons; the user's own rows are counted first."""
+    return _advised(profile, jobs.counted(profile, needs))
+
+
+def _advised(profile: ModelProfile, needs: Needs) -> Plan:
     named = needs.sibling
     sibling = examine(parse_ref(named), needs.workload) if named else None
     return run.plan_for(profile, needs, host(), evidence(), sibling)
@@ -182,7 +186,7 @@ def pair_of(before: str, after: str, model: str | None) -> run.pair.Pair:
 
 def advise_pair(profile: ModelProfile, needs: Needs, given: run.pair.Pair) -> Plan:
     """A plan that compares the two by that contract instead of compressing anything."""
-    return run.pair.plan_of(advise(profile, needs), given)
+    return run.pair.plan_of(_advised(profile, needs), given)
 
 
 def judge_again(job: str, needs: Needs) -> Mapping[str, Json]:
@@ -190,7 +194,7 @@ def judge_again(job: str, needs: Needs) -> Mapping[str, Json]:
     outcome = compare(job)
     if outcome is None:
         raise JobNotFound(job=job)
-    plan = advise(outcome.plan.profile, needs)
+    plan = _advised(outcome.plan.profile, needs)
     return run.result_object(run.offers.judged_again(outcome, plan), None)
 
 
@@ -204,7 +208,7 @@ def accept(job: str, needs: Needs) -> Outcome:
         raise JobNotFound(job=job)
     if status(job).state in {jobs.JobState.WAITING, jobs.JobState.RUNNING}:
         raise NotSupported(strategy="Another contract", because="the job is still running")
-    again = run.offers.judged_again(outcome, advise(outcome.plan.profile, needs))
+    again = run.offers.judged_again(outcome, _advised(outcome.plan.profile, needs))
     jobs.keep_outcome(jobs.folder_of(jobs_root(), job), again)
     return again
 
@@ -394,5 +398,5 @@ def try_both(job: str, text: str) -> Json:
     """What the original and the best candidate say to one text, in a child process."""
     if compare(job) is None:
         raise JobNotFound(job=job)
-    folder = str(jobs.folder_of(jobs_root(), job))
-    return jobs.ask("answer_both", {"folder": folder, "text": text[:2000]})
+    arguments: Json = {"folder": str(jobs.folder_of(jobs_root(), job)), "text": text[:2000]}
+    return jobs.ask("answer_both", arguments)

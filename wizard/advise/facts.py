@@ -63,7 +63,7 @@ def facts_of(
         "original_fits": fits,
         "latency_ratio_needed": latency / original.latency.value if latency else UNLIMITED,
         "size_ratio_needed": size / original.size.value if size else UNLIMITED,
-        "calibration_rows": 256 if needs.data == "sample" else None,
+        "calibration_rows": 256 if needs.data == "sample" else needs.calibration_rows,
         "languages_named": None,
         "vocabulary": profile.vocabulary,
     }

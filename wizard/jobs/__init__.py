@@ -17,6 +17,7 @@ from wizard.jobs.control import (
     status,
     sweep,
 )
+from wizard.jobs.counting import counted
 from wizard.jobs.questions import ask
 from wizard.jobs.store import JobState, JobStatus, Request, folder_of, keep_outcome
 
@@ -27,6 +28,7 @@ __all__ = [
     "ask",
     "caller",
     "cancel",
+    "counted",
     "events",
     "folder_of",
     "follow",

@@ -61,6 +61,7 @@ class Needs:
     `improve`: go on once the contract is kept, while a further recipe may do better.
     `afresh`: make and measure everything again, whatever earlier jobs have kept. `sibling`: a
     smaller published model, as a user types it, to be measured by the same contract.
+    `calibration_rows`: how many of the user's own rows there are to learn from, once counted.
     """
 
     device_id: str
@@ -75,6 +76,7 @@ class Needs:
     improve: bool = False
     afresh: bool = False
     sibling: str = ""
+    calibration_rows: int | None = None
 
 
 # --------------------------------------------------------------------------- advice

@@ -1,0 +1,54 @@
+"""The user's own rows are counted before a plan is made, because some recipes learn from them."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.factories import some_needs
+from wizard import engine, jobs
+from wizard.errors import DataNotFound
+
+
+@pytest.fixture(scope="module")
+def intents():
+    return engine.examine(engine.parse_ref("sample:intents"))
+
+
+def own_rows(folder, count):
+    """A file of so many different texts."""
+    path = folder / "rows.txt"
+    path.write_text("\n".join(f"wake me at {at} o'clock" for at in range(count)), encoding="utf-8")
+    return str(path)
+
+
+def test_own_rows_open_recipes_that_learn_from_rows(intents, tmp_path):
+    """Whoever brings enough rows is offered what needs them, as with ours."""
+    needs = some_needs(device_id="cloud-avx512-vnni", data=own_rows(tmp_path, 200))
+
+    plan = engine.advise(intents, needs)
+
+    tried = {one.technique for one in (*plan.candidates, *plan.ladder)}
+    assert plan.needs.calibration_rows >= 32
+    assert "int8_static_smooth" in tried
+
+
+def test_our_rows_are_known_and_not_counted(intents):
+    """Nothing is opened for the bundled rows."""
+    needs = some_needs()
+
+    assert jobs.counted(intents, needs) is needs
+
+
+def test_a_count_once_made_is_kept_when_the_file_has_gone(intents):
+    """A job is judged again after its rows were deleted."""
+    needs = replace(some_needs(), data="/gone/rows.csv", calibration_rows=64)
+
+    assert jobs.counted(intents, needs) is needs
+
+
+def test_missing_rows_are_said_before_any_work(intents, tmp_path):
+    """The plan is the first to say that there is no such file."""
+    needs = replace(some_needs(), data=str(tmp_path / "none.csv"))
+
+    with pytest.raises(DataNotFound):
+        engine.advise(intents, needs)

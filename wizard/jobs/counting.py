@@ -1,0 +1,44 @@
+"""Counts the user's own rows before a plan is made: some recipes learn from them.
+
+Covers: which needs have rows to count, remembering a count until the file changes.
+Does not cover: reading the rows, which is done in a child (answers.preview).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from wizard import examples
+from wizard.jobs.questions import ask
+from wizard.nouns import ModelProfile, Needs, SupportLevel, jsonable
+
+
+def counted(profile: ModelProfile, needs: Needs) -> Needs:
+    """With the number of rows to learn from, where the data is a file and nobody counted yet.
+
+    Raises what is wrong with the data (DataNotFound, TooFewRows, ...).
+    """
+    ours = needs.data == "sample" or needs.data.startswith("hub:")
+    if ours or needs.calibration_rows is not None or profile.task is None:
+        return needs
+    if profile.support.level is SupportLevel.NOT_HERE:
+        return needs
+    said = examples.parse(needs.data)
+    changed = tuple(_changed(one) for one in (said.path, said.calibration or ""))
+    card = json.dumps(jsonable(profile), sort_keys=True)
+    return replace(needs, calibration_rows=_count(card, needs.data, changed))
+
+
+def _changed(path: str) -> int:
+    return Path(path).stat().st_mtime_ns if path and Path(path).exists() else 0
+
+
+@lru_cache(maxsize=16)
+def _count(card: str, data: str, changed: tuple[int, ...]) -> int:
+    del changed  # it only tells two states of the same files apart
+    look = ask("preview", {"profile": json.loads(card), "path": data, "seed": 0})
+    assert isinstance(look, dict)  # noqa: S101 - what answers.preview gives
+    return int(look["calibration_rows"])
