@@ -10,8 +10,8 @@ import shlex
 from collections.abc import Mapping
 
 from wizard.errors import BadNeeds
-from wizard.measure.metrics import named
 from wizard.examples.naming import parse
+from wizard.measure.metrics import named
 from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority, Task, Workload
 
 # (lowest, highest) that can mean anything, by what is limited.
