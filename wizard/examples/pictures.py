@@ -1,58 +1,41 @@
 """Images with labels: a folder or a ZIP whose sub-folders are the labels; bundled arrays.
 
-Covers: opening strangers' images with limits (count, bytes, pixels, ZIP paths and links), storing
-them one after the other. Does not cover: resizing for the model and normalizing (processor.py).
+Covers: opening strangers' images with limits (count, pixels), storing them one after the other.
+Does not cover: folders and archives (archives.py), resizing for the model (processor.py).
 """
 
 from __future__ import annotations
 
-import atexit
 import csv
 import hashlib
 import io
 import random
-import shutil
-import stat
 import struct
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.errors import DataEmpty, DataUnreadable
+from wizard.examples.archives import Found, Sort, opened, temporary
 from wizard.nouns import ExampleSet
 
 if TYPE_CHECKING:
     import numpy as np
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+PICTURES = Sort(
+    suffixes=frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"}), one="an image", many="pictures"
+)
 MOST_PIXELS = 64_000_000  # of one image; the largest phones take about 50 million
 # Stored images are at most this large: more than any of our models looks at.
 SHORTER_SIDE, LONGER_SIDE = 512, 1024
 MOST_IMAGES = 1_256  # for test and calibration; a job keeps them in memory at the model's size
-MOST_ENTRIES = 100_000
-LARGEST_FILE = 50 * 2**20
-LARGEST_TOTAL = 4 * 2**30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """One image that could be opened: its label and how to get its bytes."""
-
-    label: str
-    read: Callable[[], bytes]
 
 
 class Stored:
     """Images on disk by row, [height, width, channels].
 
-    An .npy file holds images of one size. Otherwise the file holds their bytes one after the
-    other, and NAME.shapes.npy beside it the height and width of each.
+    An .npy file holds images of one size, and so does an .npz file, packed. Otherwise the file
+    holds their bytes one after the other, and NAME.shapes.npy beside it the height and width of
+    each.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,6 +45,10 @@ class Stored:
         self._shapes: np.ndarray[Any, Any] | None = None
         if path.suffix == ".npy":
             self._images = np.load(path, allow_pickle=False, mmap_mode="r")
+            return
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                self._images = file["images"]
             return
         self._images = np.memmap(path, dtype=np.uint8, mode="r")
         self._shapes = np.load(_shapes_beside(path), allow_pickle=False)
@@ -87,7 +74,7 @@ def read(path: Path, *, seed: int, limit: int, scratch: Path | None = None) -> E
     Images that lie in no folder are read without labels. Without `scratch` they are stored in
     a temporary folder that goes when the process ends.
     """
-    with _opened(path) as found:
+    with opened(path, PICTURES) as found:
         named = sorted(found, key=lambda one: one.label == "")
         if not named:
             raise DataEmpty(path=path.name)
@@ -97,7 +84,7 @@ def read(path: Path, *, seed: int, limit: int, scratch: Path | None = None) -> E
         if len(labelled) > most:
             notes.append(f"{most} of {len(labelled)} images were drawn at random (seed {seed}).")
             labelled = random.Random(seed).sample(labelled, most)  # noqa: S311 - a seeded draw
-        target = (scratch or _temporary()) / "images.raw"
+        target = (scratch or temporary("images")) / "images.raw"
         labels, doubles = _store(labelled, target, path.name)
     if doubles:
         notes.append(f"{doubles} images stood there twice and were used once.")
@@ -118,12 +105,6 @@ def _left_out(named: list[Found], labelled: list[Found]) -> list[str]:
     return []
 
 
-def _temporary() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="wizard-images-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 def read_bundled(folder: Path, name: str) -> ExampleSet:
     """A sample's own arrays: NAME-images.npy and a table NAME.csv beside it."""
     with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
@@ -136,56 +117,6 @@ def read_bundled(folder: Path, name: str) -> ExampleSet:
         columns={column: tuple(row[column] for row in rows) for column in others},
         rows=tuple(range(len(rows))),
     )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[list[Found]]:
-    if path.is_dir():
-        yield list(_from_folder(path))
-        return
-    if not zipfile.is_zipfile(path):
-        because = "pictures come as a folder or a ZIP file, and it is neither"
-        raise DataUnreadable(path=path.name, because=because)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield list(_from_zip(archive, path.name))
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataUnreadable(path=path.name, because="the ZIP file is damaged") from error
-    except (NotImplementedError, RuntimeError) as error:
-        because = "the ZIP file is encrypted or packed in a way we cannot open"
-        raise DataUnreadable(path=path.name, because=because) from error
-
-
-def _from_folder(path: Path) -> Iterator[Found]:
-    for file in sorted((*path.glob("*"), *path.glob("*/*"))):
-        if file.suffix.lower() not in SUFFIXES or file.is_symlink() or not file.is_file():
-            continue
-        if file.stat().st_size > LARGEST_FILE:
-            raise DataUnreadable(path=path.name, because="it has an image above 50 MB")
-        yield Found(label="" if file.parent == path else file.parent.name, read=file.read_bytes)
-
-
-def _from_zip(archive: zipfile.ZipFile, name: str) -> Iterator[Found]:
-    entries = archive.infolist()
-    if len(entries) > MOST_ENTRIES:
-        raise DataUnreadable(path=name, because=f"it has over {MOST_ENTRIES} entries")
-    if sum(entry.file_size for entry in entries) > LARGEST_TOTAL:
-        raise DataUnreadable(path=name, because="unpacked it would be above 4 GB")
-    for entry in sorted(entries, key=lambda one: one.filename):
-        inner = PurePosixPath(entry.filename.replace("\\", "/"))
-        if inner.suffix.lower() not in SUFFIXES or "__MACOSX" in inner.parts:
-            continue
-        _check_entry(entry, inner, name)
-        yield Found(label=inner.parent.name, read=partial(archive.read, entry))
-
-
-def _check_entry(entry: zipfile.ZipInfo, inner: PurePosixPath, name: str) -> None:
-    if inner.is_absolute() or ".." in inner.parts:
-        raise DataUnreadable(path=name, because="it has paths that lead outside")
-    if stat.S_ISLNK(entry.external_attr >> 16):
-        raise DataUnreadable(path=name, because="it has links instead of images")
-    if entry.file_size > LARGEST_FILE:
-        raise DataUnreadable(path=name, because="it has an image above 50 MB")
 
 
 def _store(found: list[Found], target: Path, origin: str) -> tuple[list[str], int]:
