@@ -3,7 +3,7 @@
 Covers: waves of mean 0 and variance 1 (wav2vec2, HuBERT), log-mel spectrograms (audio
 spectrogram transformer), other sampling rates.
 Does not cover: Whisper's spectrogram; reading files.
-Numpy only: the bundle's run.py carries `WRITTEN_OUT` of these functions word for word.
+Numpy only: the bundle's run.py carries these functions word for word.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wizard.errors import ConfigUnreadable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Settings: TypeAlias = dict[str, Any]  # preprocessor_config.json, with every default written out
 Wave: TypeAlias = "np.ndarray[Any, Any]"
@@ -68,6 +69,8 @@ def in_full(written: Mapping[str, Any]) -> Settings:
 
 def heard(wave: Wave, settings: Settings) -> Wave:
     """Samples at the model's rate [samples] as it is fed: float32 [samples] or [frames, bands]."""
+    import numpy as np
+
     if settings["view"] == "spectrogram":
         return spectrogram(wave, settings)
     if not settings["do_normalize"]:
@@ -77,6 +80,8 @@ def heard(wave: Wave, settings: Settings) -> Wave:
 
 def spectrogram(wave: Wave, settings: Settings) -> Wave:
     """Log-mel bands over time as Kaldi defines them, cut or filled with zeros to one length."""
+    import numpy as np
+
     # Frames of 400 samples, one every 160: the extractor's own numbers at any sampling rate.
     frames = np.lib.stride_tricks.sliding_window_view(wave.astype(np.float64), 400)[::160]
     frames = frames - frames.mean(axis=1, keepdims=True)
@@ -95,6 +100,8 @@ def spectrogram(wave: Wave, settings: Settings) -> Wave:
 
 def mel_bands(count: int, rate: int) -> Wave:
     """Triangles on the mel scale from 20 Hz up, as weights of 257 frequencies [257, count]."""
+    import numpy as np
+
     lowest, highest = (1127.0 * np.log(1.0 + hertz / 700.0) for hertz in (20.0, rate // 2))
     corners = np.linspace(lowest, highest, count + 2)
     places = 1127.0 * np.log(1.0 + np.arange(257) * (rate / 512) / 700.0)
@@ -106,6 +113,7 @@ def mel_bands(count: int, rate: int) -> Wave:
 
 def at_rate(wave: Wave, rate: int, wanted: int) -> Wave:
     """The same sound at another sampling rate, by a polyphase filter."""
+    import numpy as np
     from scipy.signal import resample_poly
 
     if rate == wanted:
@@ -113,4 +121,6 @@ def at_rate(wave: Wave, rate: int, wanted: int) -> Wave:
     return np.asarray(resample_poly(wave, wanted, rate), np.float32)
 
 
-WRITTEN_OUT = "\n\n".join(inspect.getsource(one) for one in (heard, spectrogram, mel_bands))
+def written_out() -> str:
+    """The functions of a model's hearing as text, one after the other."""
+    return "\n\n".join(inspect.getsource(one) for one in (heard, spectrogram, mel_bands))
