@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from wizard.measure.answered import Answered
 from wizard.nouns import (
     Ability,
     Answers,
@@ -318,3 +319,13 @@ def an_outcome(plan, original, measurements, **changes):
         "seconds": {},
     }
     return Outcome(**{**made, **changes})
+
+
+def classes_answered(logits):
+    """What the measuring process keeps of a classifier's logits [rows, classes]."""
+    return Answered({"logits": list(logits)})
+
+
+def vectors_answered(vectors, texts=1):
+    """What it keeps of vectors [texts of all rows, dimensions], so many to a row."""
+    return Answered({"vectors": list(vectors.reshape(-1, texts, vectors.shape[-1]))})

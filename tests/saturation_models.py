@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from wizard.examples import feeds
 from wizard.strategies import _contract as contract
 
 TOGETHER, ALONE, CLASSES, VOCABULARY = 32, 48, 3, 40
@@ -46,13 +47,8 @@ def some_rows(path, rows):
     rng = np.random.default_rng(1)
     kinds = rng.integers(0, 2, rows)
     ids = [rng.integers(0, VOCABULARY // 2, rng.integers(3, 9)) * 2 + kind for kind in kinds]
-    np.savez(
-        path,
-        ids=np.concatenate(ids).astype(np.int32),
-        types=np.zeros(sum(map(len, ids)), np.int32),
-        offsets=np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64),
-        pad=np.int64(0),
-    )
+    texts = [np.asarray(one, np.int32) for one in ids]
+    np.savez(path, **feeds.texts(texts, [0 * one for one in texts], pad=0))
     return tuple("no" if kind else "yes" for kind in kinds)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wizard.examples import feeds
 from wizard.nouns import (
     Device,
     ModelProfile,
@@ -150,13 +151,9 @@ def text_feeds(path, rows=24):
     """Prepared texts of three to nineteen tokens, as examples.prepare writes them."""
     random = np.random.default_rng(1)
     lengths = random.integers(3, 20, rows)
-    np.savez(
-        path,
-        ids=random.integers(5, VOCABULARY, lengths.sum()).astype(np.int32),
-        types=np.zeros(lengths.sum(), np.int32),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        pad=np.int64(0),
-    )
+    ids = random.integers(5, VOCABULARY, lengths.sum()).astype(np.int32)
+    texts = np.split(ids, np.cumsum(lengths)[:-1])
+    np.savez(path, **feeds.texts(texts, [0 * one for one in texts], pad=0))
     return path
 
 
@@ -185,13 +182,10 @@ def with_pieces(folder):
 def image_feeds(path, rows=24):
     """Prepared pictures, as examples.prepare writes them."""
     random = np.random.default_rng(1)
-    np.savez(
-        path,
-        pixels=random.integers(0, 256, (rows, 3, SIDE, SIDE)).astype(np.uint8),
-        rescale=np.float32(1 / 255),
-        mean=np.full(3, 0.5, np.float32),
-        std=np.full(3, 0.5, np.float32),
-    )
+    pixels = random.integers(0, 256, (rows, 3, SIDE, SIDE)).astype(np.uint8)
+    half = np.full(3, 0.5, np.float32)
+    made = feeds.stacked("pixel_values", pixels, rescale=1 / 255, mean=half, std=half)
+    np.savez(path, **made)
     return path
 
 

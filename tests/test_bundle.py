@@ -21,6 +21,7 @@ from wizard.bundle.pack import manifest_of
 from wizard.bundle.privacy import public_command, without_folders
 from wizard.compare import compare, judge
 from wizard.errors import BundleDamaged, DataUnreadable, OutputNotEmpty
+from wizard.examples import feeds
 from wizard.nouns import (
     Basis,
     Effect,
@@ -53,13 +54,8 @@ def packed(tmp_path_factory):
     (model_folder / "tokenizer.json").write_text(json.dumps(TOKENIZER))
     rng = np.random.default_rng(0)
     ids = rng.integers(0, 50, ROWS * 5).astype(np.int32)
-    np.savez(
-        place / "feeds.npz",
-        ids=ids,
-        types=np.zeros_like(ids),
-        offsets=np.arange(0, ROWS * 5 + 1, 5),
-        pad=np.int64(0),
-    )
+    texts = np.split(ids, ROWS)
+    np.savez(place / "feeds.npz", **feeds.texts(texts, [0 * one for one in texts], pad=0))
     bench = measure.Bench(
         profile=a_profile(),
         feeds=place / "feeds.npz",

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.factories import a_plan, a_profile, an_image_profile, some_needs
 from wizard import examples
 from wizard.bundle.pack import TEMPLATES, _check_data, _scripts
-from wizard.examples import processor
+from wizard.examples import feeds, processor
 from wizard.examples.feeds import Feeds
 from wizard.nouns import ExampleSet, Task, Workload
 
@@ -74,10 +74,9 @@ def some_feeds(task):
     if task is Task.IMAGE_CLASSIFICATION:
         pixels = np.random.default_rng(1).integers(0, 255, (4, 3, 8, 8)).astype(np.uint8)
         half = np.full(3, 0.5, np.float32)
-        return Feeds({"pixels": pixels, "rescale": np.float32(1 / 255), "mean": half, "std": half})
-    ids = np.array([0, 1, 1, 0, 1, 0], np.int32)
-    offsets = np.array([0, 2, 4, 6])
-    return Feeds({"ids": ids, "types": 0 * ids, "offsets": offsets, "pad": np.int64(0)})
+        return Feeds(feeds.stacked("pixel_values", pixels, rescale=1 / 255, mean=half, std=half))
+    rows = [np.array(one, np.int32) for one in ([0, 1], [1, 0], [1, 0])]
+    return Feeds(feeds.texts(rows, [0 * one for one in rows], pad=0))
 
 
 def a_kit(folder, task):
@@ -131,7 +130,7 @@ def test_other_answers_are_noticed(tmp_path, task):
     """A device whose kernels answer otherwise gets exit status 1 and a receipt that says so."""
     folder = a_kit(tmp_path / "kit", task)
     data = dict(np.load(folder / "check_data.npz"))
-    data["0.expected"] = -data["0.expected"]
+    data["0.expected.0"] = -data["0.expected.0"]
     np.savez(folder / "check_data.npz", **data)
     done = offline(folder, "check.py")
 

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from tests.factories import a_measurement, a_plan, a_profile, some_answers, some_needs
+from tests.factories import (
+    a_measurement,
+    a_plan,
+    a_profile,
+    classes_answered,
+    some_answers,
+    some_needs,
+    vectors_answered,
+)
 from wizard.compare import judge
 from wizard.measure import quality
 from wizard.nouns import ExampleSet, Task, Verdict
@@ -28,7 +36,9 @@ def vectors(mean=0.0, seed=0):
 def found(raw, original, task=Task.TEXT_CLASSIFICATION):
     """What is said of answers `raw` beside the original's."""
     rows = ExampleSet(origin="t", rows=tuple(range(len(raw))))
-    return quality.score(raw, rows, a_profile(task=task), original).answers.collapse
+    kept = classes_answered if task is Task.TEXT_CLASSIFICATION else vectors_answered
+    first = kept(original) if original is not None else None
+    return quality.score(kept(raw), rows, a_profile(task=task), first).answers.collapse
 
 
 EVEN, HEAVY = (0.4, 0.3, 0.3), (0.94, 0.03, 0.03)

@@ -11,9 +11,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.factories import a_host, a_profile
+from tests.factories import a_host, a_profile, vectors_answered
 from wizard import measure
 from wizard.errors import WorkerFailed
+from wizard.examples import feeds
 from wizard.measure import audit, memory, quality, speed
 from wizard.measure.process import Process
 from wizard.nouns import ExampleSet, Workload
@@ -54,13 +55,8 @@ def bench(tmp_path):
     rng = np.random.default_rng(2)
     lengths = rng.integers(3, 9, ROWS)
     ids = rng.integers(1, 50, lengths.sum()).astype(np.int32)
-    np.savez(
-        tmp_path / "feeds.npz",
-        ids=ids,
-        types=np.zeros_like(ids),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        pad=np.int64(0),
-    )
+    texts = np.split(ids, np.cumsum(lengths)[:-1])
+    np.savez(tmp_path / "feeds.npz", **feeds.texts(texts, [0 * one for one in texts], pad=0))
     labels = tuple(("no", "yes", "maybe")[i % 3] for i in range(ROWS))
     return measure.Bench(
         profile=a_profile(),
@@ -180,7 +176,8 @@ def test_vectors_in_a_cone_are_a_collapse():
     rows = ExampleSet(origin="t", rows=tuple(range(100)))
     from wizard.nouns import Task
 
-    scored = quality.score(cone, rows, a_profile(task=Task.FEATURE_EXTRACTION), spread)
+    profile = a_profile(task=Task.FEATURE_EXTRACTION)
+    scored = quality.score(vectors_answered(cone), rows, profile, vectors_answered(spread))
 
     assert "same way" in scored.answers.collapse[0]
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.factories import a_host, a_measurement, a_profile, some_answers
+from tests.factories import a_host, a_measurement, a_profile, classes_answered, some_answers
 from wizard import measure
+from wizard.measure import answered as answered_file
 from wizard.measure import quality
 from wizard.nouns import ExampleSet, Workload
 from wizard.run.opening import shuffled
@@ -17,16 +18,16 @@ class Slow:
 
     def ask(self, do, out, start, count):
         end = min(self.rows, start + count)
-        np.save(out, np.arange(start, end, dtype=np.float32).reshape(-1, 1))
+        classes_answered(np.arange(start, end, dtype=np.float32).reshape(-1, 1)).save(out)
         return {"rows": end - start, "of": self.rows}
 
 
 def answered(folder, **limits):
     reported = []
     raw = quality.outputs(
-        Slow(), folder / "out.npy", lambda share, words: reported.append(share), **limits
+        Slow(), folder / "out.npz", lambda share, words: reported.append(share), **limits
     )
-    return raw[:, 0], reported
+    return raw.stacked("logits")[:, 0], reported
 
 
 def test_all_rows_are_answered_when_there_is_time(tmp_path):
@@ -43,7 +44,7 @@ def test_a_hundred_rows_are_answered_however_late_it_is(tmp_path):
     raw, _ = answered(tmp_path, rows=700, seconds=0.0)
 
     assert raw.tolist() == list(range(quality.ROWS_AT_LEAST))
-    assert np.load(tmp_path / "out.npy").shape == (quality.ROWS_AT_LEAST, 1)
+    assert len(answered_file.load(tmp_path / "out.npz")) == quality.ROWS_AT_LEAST
 
 
 def test_a_candidate_answers_the_rows_that_the_original_did(tmp_path):

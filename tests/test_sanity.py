@@ -7,6 +7,7 @@ import pytest
 
 from tests.factories import a_profile, some_answers
 from wizard.errors import CannotCompare
+from wizard.examples import feeds
 from wizard.examples.feeds import Feeds
 from wizard.measure import sanity
 from wizard.nouns import Basis, ExampleSet, Quality, Quantity
@@ -39,14 +40,14 @@ def mostly_right(truth, share=0.9, seed=1):
 def text_feeds(ids, per_row=8):
     """Rows of equally many word pieces."""
     ids = np.asarray(ids, dtype=np.int32)
-    offsets = np.arange(0, len(ids) + 1, per_row)
-    return Feeds({"ids": ids, "types": np.zeros_like(ids), "offsets": offsets, "pad": np.int64(0)})
+    rows = np.split(ids, len(ids) // per_row)
+    return Feeds(feeds.texts(rows, [np.zeros_like(one) for one in rows], pad=0))
 
 
 def image_feeds(pixels, rescale=1 / 255):
     """Pictures of 8 x 8 points, normalized with mean and deviation 0.5."""
     half = np.full(1, 0.5, np.float32)
-    return Feeds({"pixels": pixels, "rescale": rescale, "mean": half, "std": half})
+    return Feeds(feeds.stacked("pixel_values", pixels, rescale=rescale, mean=half, std=half))
 
 
 def test_a_good_original_is_not_doubted():
@@ -192,7 +193,7 @@ def test_an_answer_missing_is_an_error():
     """A score over fewer rows than asked is not a score of these rows."""
     rows = ExampleSet(origin="t", rows=tuple(range(10)))
     sanity.same_rows(10, rows)
-    sanity.same_rows(20, dataclasses.replace(rows, pairs=(("a", "b"),) * 10))
+    sanity.same_rows(10, dataclasses.replace(rows, pairs=(("a", "b"),) * 10))
 
     with pytest.raises(CannotCompare, match="same rows"):
         sanity.same_rows(9, rows)

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from tests.factories import a_measurement, a_plan, a_profile, a_quantity, some_needs
+from tests.factories import (
+    a_measurement,
+    a_plan,
+    a_profile,
+    a_quantity,
+    classes_answered,
+    some_needs,
+    vectors_answered,
+)
 from wizard.compare.macro import macro_loss
 from wizard.compare.paired import drop_by_bootstrap
 from wizard.compare.score import quality_clause
@@ -16,8 +24,10 @@ LABELS = ("no", "yes", "maybe")
 
 def scored(truth, predicted, original=None, metric=""):
     """What measure says of a classifier's answers beside the original's."""
-    raw = np.eye(3, dtype=np.float32)[predicted] * 5
-    first = None if original is None else np.eye(3, dtype=np.float32)[original] * 5
+    raw = classes_answered(np.eye(3, dtype=np.float32)[predicted] * 5)
+    first = None
+    if original is not None:
+        first = classes_answered(np.eye(3, dtype=np.float32)[original] * 5)
     labels = tuple(LABELS[one] for one in truth)
     rows = ExampleSet(origin="t", labels=labels, rows=tuple(range(len(predicted))))
     return quality.score(raw, rows, a_profile(labels=LABELS), first, metric)
@@ -145,8 +155,9 @@ def test_vectors_without_labels_agree_by_cosine_with_ranks_beside_it():
     raw = rng.normal(size=(600, 32)).astype(np.float32)
     rows = ExampleSet(origin="t", rows=tuple(range(600)))
     profile = a_profile(task=Task.FEATURE_EXTRACTION)
-    before = quality.score(raw, rows, profile, None)
-    after = quality.score(raw + 0.03 * rng.normal(size=raw.shape), rows, profile, raw)
+    moved = vectors_answered(raw + 0.03 * rng.normal(size=raw.shape))
+    before = quality.score(vectors_answered(raw), rows, profile, None)
+    after = quality.score(moved, rows, profile, vectors_answered(raw))
     clause = clause_of(before, after)
 
     assert clause.verdict is Verdict.PASS

@@ -390,11 +390,11 @@ def test_every_calibration_row_counts(tmp_path):
     bench = models.a_bench(tmp_path, "image")
     with np.load(bench.calibration) as file:
         arrays = dict(file)
-    arrays["rescale"] = np.float32(1 / 255)
+    arrays["pixel_values.rescale"] = np.float32(1 / 255)
     calm = tmp_path / "calm.npz"
-    arrays["pixels"][:] = 128
+    arrays["pixel_values.rows"][:] = 128
     np.savez(calm, **arrays)
-    arrays["pixels"][np.random.default_rng(bench.seed).permutation(24)[-1]] = 255
+    arrays["pixel_values.rows"][np.random.default_rng(bench.seed).permutation(24)[-1]] = 255
     wild = tmp_path / "wild.npz"
     np.savez(wild, **arrays)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -54,6 +54,7 @@ Found = TypeVar("Found")
 THIS_MACHINE = "this-machine"
 # A job may use this share of the memory that is free when it starts.
 MEMORY_SHARE = 0.9
+TYPED = 4000  # characters of one field that are read
 
 
 def home() -> Path:
@@ -394,9 +395,13 @@ def preview_data(profile: ModelProfile, path: str) -> Json:
     return jobs.ask("preview", {"profile": jsonable(profile), "path": path, "seed": 0})
 
 
-def try_both(job: str, text: str) -> Json:
-    """What the original and the best candidate say to one text, in a child process."""
+def try_both(job: str, typed: Sequence[str]) -> Json:
+    """What the original and the best candidate say to one input, in a child process.
+
+    `typed` has one text for each field that the task's card asks for.
+    """
     if compare(job) is None:
         raise JobNotFound(job=job)
-    arguments: Json = {"folder": str(jobs.folder_of(jobs_root(), job)), "text": text[:2000]}
+    words: Json = [one[:TYPED] for one in typed]
+    arguments: Json = {"folder": str(jobs.folder_of(jobs_root(), job)), "typed": words}
     return jobs.ask("answer_both", arguments)

@@ -461,8 +461,8 @@ def calibration_on_noise() -> Told:
     here = stage("digits")
     with np.load(here.calibration, allow_pickle=False) as file:
         kept = {name: file[name] for name in file.files}
-    noise = np.random.default_rng(0).integers(0, 12, kept["pixels"].shape)
-    kept["pixels"] = noise.astype(kept["pixels"].dtype)
+    noise = np.random.default_rng(0).integers(0, 12, kept["pixel_values.rows"].shape)
+    kept["pixel_values.rows"] = noise.astype(kept["pixel_values.rows"].dtype)
     place = here.folder / "noise.npz"
     np.savez(place, **kept)
     doubts = measure.calibration_doubts(place, here.test)

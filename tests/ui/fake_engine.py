@@ -262,9 +262,9 @@ class FakeEngine:
         )
         return ArtifactBundle(folder=folder, files=files, zip=zipped)
 
-    def try_both(self, job, text):
+    def try_both(self, job, typed):
         plan = self._job(job).plan
-        rng = random.Random(text)  # noqa: S311 - invented figures
+        rng = random.Random(typed[0])  # noqa: S311 - invented figures
         names = rng.sample(plan.profile.labels, 4)
         return {
             "before": {"answers": _shares(names, 0.93), "ms": 3.41},

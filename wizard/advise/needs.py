@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
 
+from wizard import tasks
 from wizard.errors import BadNeeds
 from wizard.examples.naming import parse
 from wizard.measure.metrics import named
-from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority, Task, Workload
+from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority, Workload
 
 # (lowest, highest) that can mean anything, by what is limited.
 SENSIBLE = {
@@ -23,13 +23,6 @@ SENSIBLE = {
 MOST_MINUTES = 24 * 60.0
 MOST_TOKENS = 100_000
 MOST_SEED = 2**32 - 1  # what every library here takes
-
-# What answers of a task can be scored by; agreement is that with the original, without labels.
-METRICS: Mapping[Task, tuple[str, ...]] = {
-    Task.TEXT_CLASSIFICATION: ("accuracy", "macro-F1", "agreement"),
-    Task.IMAGE_CLASSIFICATION: ("accuracy", "macro-F1", "agreement"),
-    Task.FEATURE_EXTRACTION: ("spearman", "agreement"),
-}
 
 
 def check_needs(needs: Needs, profile: ModelProfile) -> None:
@@ -43,9 +36,12 @@ def check_needs(needs: Needs, profile: ModelProfile) -> None:
         _within("The tokens of a request", needs.workload.tokens, 1, MOST_TOKENS, "tokens")
     _within("The seed", needs.seed, 0, MOST_SEED, "(a whole number)")
     _within("The batch", needs.workload.batch, 1, 4096, "inputs")
-    metric, task = needs.tolerance.metric, profile.task
-    if metric and task is not None and metric not in METRICS[task]:
-        because = f"{task.value} is scored by {' or '.join(METRICS[task])}"
+    metric = needs.tolerance.metric
+    if not metric or profile.task is None:
+        return
+    card = tasks.card_of(profile.task)
+    if metric not in card.metrics:
+        because = f"{card.task.value} is scored by {' or '.join(card.metrics)}"
         raise BadNeeds(name="The metric", value=metric, because=because)
 
 

@@ -27,7 +27,6 @@ from wizard.nouns import (
     Source,
     Step,
     SupportLevel,
-    Task,
 )
 
 OFFERS_AT_MOST = 3
@@ -100,7 +99,7 @@ def why_not(profile: ModelProfile, other: ModelProfile) -> str:
             f"{other.title} is not smaller: it has {millions(other.parameters.total)} parameters "
             f"and the original {millions(profile.parameters.total)}"
         )
-    if profile.task is Task.IMAGE_CLASSIFICATION and other.channels != profile.channels:
+    if other.image_size is not None and other.channels != profile.channels:
         return f"{other.title} reads pictures of {other.channels} channels, not {profile.channels}"
     tokens, most = profile.workload.tokens or 0, other.workload.tokens or 0
     if most < tokens:

@@ -11,16 +11,11 @@ import json
 import re
 from pathlib import Path
 
-from wizard import charts
+from wizard import charts, tasks
 from wizard.bundle import damage
 from wizard.bundle.report import measured_rows
-from wizard.nouns import Candidate, Measurement, ModelProfile, Outcome, Source, Task
+from wizard.nouns import Candidate, Measurement, ModelProfile, Outcome, Source
 
-CLASS_OF_TASK = {
-    Task.TEXT_CLASSIFICATION: "ORTModelForSequenceClassification",
-    Task.IMAGE_CLASSIFICATION: "ORTModelForImageClassification",
-    Task.FEATURE_EXTRACTION: "ORTModelForFeatureExtraction",
-}
 DTYPE_OF_STEM = {
     "model": "fp32",
     "model_quantized": "q8",
@@ -105,10 +100,9 @@ def _table(before: Measurement, after: Measurement) -> str:
 
 
 def _how_to_run(outcome: Outcome, name: str) -> str:
-    task = outcome.plan.profile.task
-    assert task is not None  # noqa: S101 - a measured model has a task
+    task = tasks.card_of(outcome.plan.profile.task)
     stem = Path(name).stem
-    needs = "onnxruntime numpy" + ("" if task is Task.IMAGE_CLASSIFICATION else " tokenizers")
+    needs = " ".join(["onnxruntime", "numpy", *task.packages])
     lines = [
         "\n## Run it\n",
         "```",
@@ -117,8 +111,8 @@ def _how_to_run(outcome: Outcome, name: str) -> str:
         "```\n",
         "In Optimum (`pip install optimum-onnx`):\n",
         "```python",
-        f"from optimum.onnxruntime import {CLASS_OF_TASK[task]}",
-        f"model = {CLASS_OF_TASK[task]}.from_pretrained(",
+        f"from optimum.onnxruntime import {task.ort_class}",
+        f"model = {task.ort_class}.from_pretrained(",
         f'    ".", subfolder="onnx", file_name="{stem}.onnx"',
         ")",
         "```\n",
@@ -127,7 +121,7 @@ def _how_to_run(outcome: Outcome, name: str) -> str:
         lines += [
             "In transformers.js (serve this folder, or push it to the Hub):\n",
             "```js",
-            f'const pipe = await pipeline("{task.value}", "your/model",',
+            f'const pipe = await pipeline("{task.task.value}", "your/model",',
             f'  {{ dtype: "{DTYPE_OF_STEM[stem]}" }});',
             "```\n",
         ]

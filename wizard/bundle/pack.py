@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from wizard import tasks
 from wizard.bundle.card import card
 from wizard.bundle.privacy import carry, public_command, without_folders
 from wizard.bundle.report import report
@@ -33,7 +34,6 @@ from wizard.nouns import (
     Plan,
     Source,
     Step,
-    Task,
     jsonable,
 )
 from wizard.strategies._contract import discover
@@ -53,11 +53,6 @@ CARRIED = (
     "modules.json",
     "LICENSE",
 )
-SCRIPT_OF_TASK = {
-    Task.TEXT_CLASSIFICATION: "run_text.py.txt",
-    Task.IMAGE_CLASSIFICATION: "run_image.py.txt",
-    Task.FEATURE_EXTRACTION: "run_vector.py.txt",
-}
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -127,9 +122,9 @@ def _carried(folder: Path, model_folder: Path, work: Path) -> None:
 
 
 def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
-    assert outcome.plan.profile.task is not None  # noqa: S101 - a measured model has a task
-    run = (TEMPLATES / SCRIPT_OF_TASK[outcome.plan.profile.task]).read_text(encoding="utf-8")
-    if outcome.plan.profile.task is Task.IMAGE_CLASSIFICATION:
+    task = tasks.card_of(outcome.plan.profile.task)
+    run = (TEMPLATES / task.script).read_text(encoding="utf-8")
+    if "@SETTINGS@" in run:
         run = run.replace("@SETTINGS@", json.dumps(processor.read(folder)))
     check = (TEMPLATES / "check.py.txt").read_text(encoding="utf-8")
     for target, text in (("run.py", run), ("check.py", check)):
@@ -139,21 +134,23 @@ def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
 def _check_data(folder: Path, plan: Plan, model: Path, feeds: Feeds) -> None:
     """For check.py: a few real rows with what this file answers here, and the request to time.
 
-    `kind` says how answers compare: "top" by the likeliest class, "vector" by their direction.
+    `kind` says how answers compare: "top" by the likeliest class, "vector" by their direction;
+    a row's `expected` are all outputs in the file's order, numbered.
     """
     import numpy as np
 
     from wizard.measure import raw_answers
 
     count = min(ROWS_TO_CHECK, len(feeds))
-    kind = "vector" if plan.profile.task is Task.FEATURE_EXTRACTION else "top"
+    kind = tasks.card_of(plan.profile.task).check
     arrays: dict[str, Any] = {"count": np.int64(count), "kind": np.str_(kind)}
     names: set[str] = set()
-    for index, (inputs, output) in enumerate(raw_answers(model, feeds, count)):
+    for index, (inputs, outputs) in enumerate(raw_answers(model, feeds, count)):
         names |= set(inputs)
         for key, value in inputs.items():
             arrays[f"{index}.{key}"] = value
-        arrays[f"{index}.expected"] = output.astype(np.float32)
+        for number, output in enumerate(outputs):
+            arrays[f"{index}.expected.{number}"] = output.astype(np.float32)
     workload = plan.needs.workload
     for key, value in feeds.exactly(workload.batch, workload.tokens).items():
         if key in names:

@@ -9,6 +9,17 @@ from wizard.examples.feeds import Feeds, load_feeds
 from wizard.examples.naming import DataName, parse
 from wizard.examples.prepare import prepare
 from wizard.examples.reading import Rows, read
+from wizard.examples.typed import typed
 from wizard.nouns import ExampleSet
 
-__all__ = ["DataName", "ExampleSet", "Feeds", "Rows", "load_feeds", "parse", "prepare", "read"]
+__all__ = [
+    "DataName",
+    "ExampleSet",
+    "Feeds",
+    "Rows",
+    "load_feeds",
+    "parse",
+    "prepare",
+    "read",
+    "typed",
+]

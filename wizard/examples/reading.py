@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wizard import library
+from wizard import library, tasks
 from wizard.errors import (
     DataNotForTask,
     DataNotFound,
@@ -24,7 +24,7 @@ from wizard.errors import (
     TooFewRows,
 )
 from wizard.examples import naming, pictures, tables
-from wizard.nouns import ExampleSet, ModelProfile, Source, Task
+from wizard.nouns import ExampleSet, ModelProfile, Source
 
 ROWS_NEEDED = 20
 ROWS_KEPT = 10_000
@@ -106,7 +106,7 @@ def _read(
     path = Path(data)
     if not path.exists():
         raise DataNotFound(path=data)
-    if profile.task is Task.IMAGE_CLASSIFICATION:
+    if tasks.card_of(profile.task).rows == "pictures":
         return pictures.read(path, seed=seed, limit=limit, scratch=scratch)
     return tables.read(path, profile, seed=seed, limit=limit)
 
@@ -129,7 +129,7 @@ def _bundled(profile: ModelProfile) -> Rows:
     if profile.ref.source is Source.SAMPLE:
         folder = library.samples()[profile.ref.name].folder / "data"
         return _both(folder, profile, labelled=True)
-    name = "digits" if profile.task is Task.IMAGE_CLASSIFICATION else "intents"
+    name = tasks.card_of(profile.task).bundled
     rows = _both(library.samples()[name].folder / "data", profile, labelled=False)
     return replace(
         rows, notes=(OURS_ARE_USED, DIGITS_ARE_USED) if name == "digits" else (OURS_ARE_USED,)
@@ -139,12 +139,18 @@ def _bundled(profile: ModelProfile) -> Rows:
 def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:
     sets = []
     for name in ("calibration", "test"):
-        if profile.task is Task.IMAGE_CLASSIFICATION:
+        if tasks.card_of(profile.task).rows == "pictures":
             rows = pictures.read_bundled(folder, name)
         else:
-            rows = tables.read_bundled(folder / f"{name}.csv")
-        sets.append(rows if labelled else replace(rows, labels=(), target=()))
+            rows = tables.read_bundled(folder / f"{name}.csv", profile)
+        sets.append(rows if labelled else _unlabelled(rows))
     return Rows(calibration=sets[0], test=sets[1], notes=())
+
+
+def _unlabelled(rows: ExampleSet) -> ExampleSet:
+    """Without right answers: they are another model's."""
+    columns = {name: values for name, values in rows.columns.items() if name != "label"}
+    return replace(rows, labels=(), target=(), answers=(), columns=columns)
 
 
 def _labels_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> ExampleSet:
@@ -248,6 +254,7 @@ def pick(rows: ExampleSet, chosen: Sequence[int]) -> ExampleSet:
         pairs=tuple(rows.pairs[index] for index in chosen) if rows.pairs else (),
         labels=some(rows.labels),
         target=tuple(rows.target[index] for index in chosen) if rows.target else (),
+        answers=tuple(rows.answers[index] for index in chosen) if rows.answers else (),
         columns={name: some(values) for name, values in rows.columns.items()},
         rows=tuple(rows.rows[index] for index in chosen),
     )

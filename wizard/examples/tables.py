@@ -13,19 +13,16 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import isfinite
 from pathlib import Path
 from typing import TextIO
 
+from wizard import tasks
 from wizard.errors import ColumnMissing, DataEmpty, DataUnreadable
-from wizard.nouns import ExampleSet, ModelProfile, Task
+from wizard.examples import cells
+from wizard.nouns import ExampleSet, ModelProfile
+from wizard.tasks import Layout
 
-TEXT_NAMES = ("text", "sentence", "utterance", "review", "content", "query", "comment", "tweet")
 STATED = "label_index"  # a column of that name holds positions in the model's list
-LABEL_NAMES = ("label", STATED, "labels", "intent", "class", "category", "target", "sentiment")
-FIRST_NAMES = ("sentence1", "text1", "premise", "question1", "a")
-SECOND_NAMES = ("sentence2", "text2", "hypothesis", "question2", "b")
-SCORE_NAMES = ("score", "similarity", "label", "relatedness")
 SNIFFED_BYTES = 65_536
 LARGEST_LIST = 64 * 2**20  # bytes; a JSON list is held in memory at once
 NO_DELIMITER = "\x1f"  # ASCII's own unit separator, which no text holds
@@ -35,8 +32,12 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which columns are read as what: one text or two, and the label or score if there is one."""
+    """Which columns are read as what: one text or two, and the answer if there is one.
 
+    `layout` says how their cells are read.
+    """
+
+    layout: Layout
     texts: tuple[str, ...]
     answer: str = ""
 
@@ -61,14 +62,10 @@ def read(path: Path, profile: ModelProfile, *, seed: int, limit: int) -> Example
     return _example_set(path.name, drawn, columns, said)
 
 
-def read_bundled(path: Path) -> ExampleSet:
-    """A sample's own file; its columns are known."""
+def read_bundled(path: Path, profile: ModelProfile) -> ExampleSet:
+    """A sample's own file; its columns have names that every layout knows."""
     rows = list(_rows(path))
-    names = rows[0]
-    if "sentence1" in names:
-        columns = Columns(texts=("sentence1", "sentence2"), answer="score")
-    else:
-        columns = Columns(texts=("text",), answer="label" if "label" in names else "")
+    columns, _ = _choose(list(rows[0]), profile, path.name)
     return _example_set(path.parent.parent.name, _Drawn(rows=rows), columns, "")
 
 
@@ -125,7 +122,13 @@ def _json_list(file: TextIO, path: Path) -> Iterator[Row]:
 
 
 def _as_text(row: Mapping[str, object]) -> Row:
-    return {str(key): "" if value is None else str(value) for key, value in row.items()}
+    return {str(key): _cell(value) for key, value in row.items()}
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else str(value)
 
 
 def _json_rows(lines: Iterator[str], path: Path) -> Iterator[Row]:
@@ -206,34 +209,51 @@ def _drawn(rows: Iterator[Row], columns: Columns, seed: int, limit: int) -> _Dra
 
 
 def _choose(names: list[str], profile: ModelProfile, origin: str) -> tuple[Columns, str]:
-    """The columns by their names, and a sentence on which were taken."""
-    if profile.task is Task.FEATURE_EXTRACTION:
-        first, second = _guess(names, FIRST_NAMES), _guess(names, SECOND_NAMES)
-        score = _guess(names, SCORE_NAMES)
-        if first and second and score:
-            said = f"The columns '{first}' and '{second}' are compared, and '{score}' is the truth."
-            return Columns(texts=(first, second), answer=score), said
-    text = _guess(names, TEXT_NAMES) or (names[0] if len(names) == 1 else None)
-    if text is None:
-        raise ColumnMissing(path=origin, column="text", columns=", ".join(names[:12]))
-    label = (_guess(names, LABEL_NAMES) or "") if profile.labels else ""
-    said = f"The column '{text}' is read as the text"
-    said += f" and '{label}' as its label." if label else "; there are no labels."
-    return Columns(texts=(text,), answer=label), said
+    """The columns by their names, in the first of the task's layouts that fits, and a sentence."""
+    card = tasks.card_of(profile.task)
+    for layout in card.layouts:
+        texts = [_guess(names, known) for known in layout.texts]
+        if layout.as_is and len(texts) == len(names) == 1:
+            texts = [texts[0] or names[0]]
+        answer = _guess(names, layout.answer) or ""
+        if layout.kind == "label" and not profile.labels:
+            answer = ""
+        if all(texts) and (answer or not layout.must_answer):
+            chosen = tuple(one for one in texts if one)
+            return Columns(layout=layout, texts=chosen, answer=answer), _said(chosen, answer)
+    wanted = card.layouts[-1].texts
+    missing = next(one[0] for one in wanted if _guess(names, one) is None)
+    raise ColumnMissing(path=origin, column=missing, columns=", ".join(names[:12]))
+
+
+def _said(texts: tuple[str, ...], answer: str) -> str:
+    """Which columns were taken, in a sentence."""
+    if len(texts) == 2:
+        said = f"The columns '{texts[0]}' and '{texts[1]}' are read together"
+        return said + (f", and '{answer}' is the truth." if answer else "; there are no answers.")
+    said = f"The column '{texts[0]}' is read as the text"
+    return said + (f" and '{answer}' as its label." if answer else "; there are no labels.")
 
 
 def _example_set(origin: str, drawn: _Drawn, columns: Columns, said: str) -> ExampleSet:
-    rows, answer = drawn.rows, columns.answer
+    rows, answer, layout = drawn.rows, columns.answer, columns.layout
     names = rows[0] if rows else ()
     others = [name for name in names if name not in {*columns.texts, answer}]
-    pairs = len(columns.texts) == 2
-    texts = [tuple(row[name] for name in columns.texts) for row in rows]
+    texts = [
+        tuple(cells.text(row[name], layout.text_kind) for name in columns.texts) for row in rows
+    ]
+    told = [row[answer] for row in rows] if answer else []
     return ExampleSet(
         origin=origin,
-        inputs=() if pairs else tuple(text[0] for text in texts),
-        pairs=tuple((text[0], text[1]) for text in texts) if pairs else (),
-        labels=tuple(row[answer].strip() for row in rows) if answer and not pairs else (),
-        target=tuple(_number(row[answer], answer, origin) for row in rows) if pairs else (),
+        inputs=tuple(text[0] for text in texts) if len(columns.texts) == 1 else (),
+        pairs=tuple((text[0], text[1]) for text in texts) if len(columns.texts) == 2 else (),
+        labels=tuple(one.strip() for one in told) if layout.kind == "label" else (),
+        target=tuple(cells.number(one, answer, origin) for one in told)
+        if layout.kind == "number"
+        else (),
+        answers=tuple(cells.answers(one, layout.kind) for one in told)
+        if layout.kind in cells.KINDS
+        else (),
         columns={name: tuple(row.get(name, "") for row in rows) for name in others}
         | ({STATED: ()} if answer.casefold() == STATED else {}),
         rows=tuple(range(len(rows))),
@@ -251,17 +271,6 @@ def _notes(drawn: _Drawn, said: str) -> tuple[str, ...]:
     if drawn.unusable:
         notes.append(f"{drawn.unusable} rows lack a text or its answer and were left out.")
     return (*notes, said) if said else tuple(notes)
-
-
-def _number(text: str, column: str, origin: str) -> float:
-    try:
-        value = float(text.strip().replace(",", "."))
-    except ValueError as error:
-        because = f"'{text[:40]}' in the column '{column}' is not a number"
-        raise DataUnreadable(path=origin, because=because) from error
-    if not isfinite(value):
-        raise DataUnreadable(path=origin, because=f"'{column}' holds {text.strip()}")
-    return value
 
 
 def _guess(columns: Sequence[str], names: Sequence[str]) -> str | None:

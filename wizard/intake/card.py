@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from wizard import library
+from wizard import library, tasks
 from wizard.errors import ConfigUnreadable, RemoteCode
 from wizard.intake import source
 from wizard.intake.count import Count, count
@@ -71,6 +71,7 @@ DEFAULT_TOKENS = 128
 # Raise it when a card says more or counts differently; older cards are then made anew.
 CARD_LAYOUT = 3
 DEFAULT_IMAGE_SIDE = 224
+FED_WITH = {"pixel_values": "pictures", "input_ids": "texts", "input_values": "sound"}
 
 
 def examine(
@@ -180,7 +181,7 @@ def _profile(
     task_name = task_of(config)
     family = _family(config)
     support = _support(config, task_name, family)
-    task = Task(task_name) if task_name in set(Task) else None
+    task = tasks.known(task_name)
     image_side = _image_side(config, _json(ref, found.folder / "preprocessor_config.json"))
     max_tokens = _max_tokens(config, _json(ref, found.folder / "tokenizer_config.json"))
     work = _workload(ref, task, workload, max_tokens, image_side)
@@ -211,7 +212,7 @@ def _profile(
         support=support,
         licence=_licence(header),
         base_model=_text(header.get("base_model")),
-        labels=_labels(config) if task is not Task.FEATURE_EXTRACTION else (),
+        labels=_labels(config) if task is None or tasks.card_of(task).labels else (),
         max_tokens=max_tokens,
         image_size=work.image_size,
         channels=_whole(config.get("num_channels")) or 3,
@@ -219,7 +220,8 @@ def _profile(
         layers=_layers(config),
         vocabulary=_whole(config.get("vocab_size")),
         depthwise_share=counted.depthwise / counted.conv if counted.conv else 0.0,
-        tied_embeddings=bool(config.get("tie_word_embeddings", False)) and task is None,
+        tied_embeddings=bool(config.get("tie_word_embeddings", False))
+        and (task is None or tasks.card_of(task).word_head),
         files=tuple(sorted(found.files)),
         downloads=found.downloads,
     )
@@ -240,12 +242,12 @@ def task_of(config: dict[str, Any]) -> str | None:
 
 
 def _support(config: dict[str, Any], task: str | None, family: Family | None) -> Support:
-    ours = " and ".join(sorted(one.value for one in Task)).replace(" and ", ", ", len(Task) - 2)
-    if task not in set(Task):
+    ours = sorted(one.value for one in tasks.cards())
+    if tasks.known(task) is None:
         said = task or "something its config does not name"
-        because = f"It is a model for {said}; today we do {ours}."
+        because = f"It is a model for {said}; today we do {', '.join(ours[:-1])} and {ours[-1]}."
         return Support(level=SupportLevel.NOT_HERE, because=because, nearest=_nearest(family))
-    unfit = _unfit(config, task)
+    unfit = _unfit(config, tasks.card_of(tasks.known(task)))
     if unfit:
         return Support(level=SupportLevel.NOT_HERE, because=unfit)
     if family is None:
@@ -259,12 +261,12 @@ def _support(config: dict[str, Any], task: str | None, family: Family | None) ->
     return Support(level=SupportLevel.SHOULD_WORK, because="Its export was tried, no more.")
 
 
-def _unfit(config: dict[str, Any], task: str | None) -> str:
+def _unfit(config: dict[str, Any], card: tasks.TaskCard) -> str:
     """Why a model of a known task still cannot be measured honestly, or nothing."""
     if config.get("quantization_config"):
         said = config["quantization_config"].get("quant_method", "by another tool")
         return f"Its weights are compressed already ({said}); start from the original model."
-    if task == Task.FEATURE_EXTRACTION.value:
+    if not card.labels:
         return ""
     if config.get("problem_type") == "multi_label_classification":
         return "It gives several labels at once; today we do models that choose one."
@@ -275,13 +277,11 @@ def _unfit(config: dict[str, Any], task: str | None) -> str:
 
 def _fed_as_expected(support: Support, task: Task | None, fed_with: str) -> Support:
     """Vectors are made of texts today, whatever else a bare model could be fed with."""
-    expected = "pixel_values" if task is Task.IMAGE_CLASSIFICATION else "input_ids"
-    if fed_with == expected:
+    card = tasks.card_of(task)
+    if fed_with in card.inputs:
         return support
-    fed = {"pixel_values": "pictures", "input_ids": "texts"}.get(fed_with, fed_with)
-    ours = "pictures" if task is Task.IMAGE_CLASSIFICATION else "texts"
-    asked = task.value if task else "this"
-    because = f"It is fed with {fed}; today we do {asked} for {ours}."
+    fed = FED_WITH.get(fed_with, fed_with)
+    because = f"It is fed with {fed}; today we do {card.task.value} for {card.reads}."
     return Support(level=SupportLevel.NOT_HERE, because=because)
 
 
@@ -296,7 +296,7 @@ def _workload(
     max_tokens: int | None,
     image_side: int | None,
 ) -> Workload:
-    if task is Task.IMAGE_CLASSIFICATION:
+    if task is not None and tasks.card_of(task).reads is tasks.Reads.PICTURES:
         return Workload(
             batch=asked.batch if asked else 1, image_size=image_side or DEFAULT_IMAGE_SIDE
         )

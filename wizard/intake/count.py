@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from wizard import tasks
 from wizard.errors import ConfigUnreadable, UnknownArchitecture
 from wizard.nouns import Task, Workload
 
@@ -104,11 +105,10 @@ def _reason(error: Exception) -> str:
 
 
 def loader_for(task: Task | None) -> Any:
-    """The AutoModel class of a task, from optimum's map of tasks."""
-    from optimum.exporters.tasks import TasksManager
+    """The AutoModel class of a task; of none, that of the bare model."""
+    import transformers
 
-    name = (task or Task.FEATURE_EXTRACTION).value
-    return TasksManager.get_model_class_for_task(name, framework="pt", library="transformers")
+    return getattr(transformers, tasks.card_of(task).auto_class if task else "AutoModel")
 
 
 def _age(config: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ Does not cover: the child process (questions.py).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from wizard import bundle, examples, intake, measure, run
@@ -20,7 +20,6 @@ from wizard.nouns import (
     ModelProfile,
     ModelRef,
     Outcome,
-    Task,
     Workload,
 )
 
@@ -75,29 +74,32 @@ def _command(place: Path, outcome: Outcome) -> str:
     return store.read_request(place).command
 
 
-def answer_both(folder: str, text: str) -> Mapping[str, Json]:
-    """What the original and the best candidate say to one input, with their milliseconds."""
+def answer_both(folder: str, typed: Sequence[str]) -> Mapping[str, Json]:
+    """What the original and the best candidate say to one input, with their milliseconds.
+
+    `typed` has one text for each field that the task's card asks for.
+    """
     place = Path(folder)
     outcome = _outcome(place)
     best = outcome.comparison.chosen or outcome.comparison.nearest
     after = outcome.measurements[best].artifact if best else outcome.original.artifact
     profile = outcome.plan.profile
-    feeds = _typed(text, profile, outcome, place)
+    one = examples.typed(profile, typed)
+    feeds = _prepared(one, profile, outcome, place)
     other = outcome.plan.profile_of(best) if best else profile
     theirs = feeds
     if other is not profile:  # another network reads it its own way
-        theirs = _typed(text, other, outcome, _home(place, outcome, best))
+        theirs = _prepared(one, other, outcome, _home(place, outcome, best))
     return {
-        "before": _said(
-            measure.answer_one(outcome.original.artifact.path, feeds, profile), profile
-        ),
-        "after": _said(measure.answer_one(after.path, theirs, other), other),
+        "before": measure.answer_one(outcome.original.artifact.path, feeds, profile, one),
+        "after": measure.answer_one(after.path, theirs, other, one),
     }
 
 
-def _typed(text: str, profile: ModelProfile, outcome: Outcome, place: Path) -> Path:
+def _prepared(
+    one: examples.ExampleSet, profile: ModelProfile, outcome: Outcome, place: Path
+) -> Path:
     """One typed input, prepared for that model."""
-    one = examples.ExampleSet(origin="typed", inputs=(text,), rows=(0,))
     work = outcome.plan.needs.workload
     return examples.prepare(profile, _folder(profile), one, work, place / "typed.npz")
 
@@ -111,16 +113,6 @@ def _home(place: Path, outcome: Outcome, candidate_id: str | None) -> Path:
     plan = outcome.plan
     of_sibling = candidate_id is not None and plan.profile_of(candidate_id) is not plan.profile
     return place / run.SIBLING_FOLDER if of_sibling else place
-
-
-def _said(answer: measure.OneAnswer, profile: ModelProfile) -> Json:
-    if profile.task is Task.FEATURE_EXTRACTION:
-        return {"numbers": [round(float(x), 3) for x in answer.output[:8]], "ms": answer.ms}
-    ranked = sorted(enumerate(answer.output), key=lambda pair: -pair[1])[:5]
-    return {
-        "answers": [[profile.labels[index], float(share)] for index, share in ranked],
-        "ms": answer.ms,
-    }
 
 
 def _outcome(folder: Path) -> Outcome:

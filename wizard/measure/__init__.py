@@ -12,11 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wizard import tasks
 from wizard.errors import WorkerFailed
 from wizard.examples.feeds import Feeds, load_feeds
 from wizard.examples.reading import pick
+from wizard.measure import (
+    answered,
+    emulated,
+    layers,
+    memory,
+    quality,
+    sanity,
+    saturation,
+    sensitivity,
+    speed,
+)
 from wizard.measure import audit as auditing
-from wizard.measure import emulated, layers, memory, quality, sanity, saturation, sensitivity, speed
+from wizard.measure.answered import Answered
 from wizard.measure.leftovers import must_be_what_was_made
 from wizard.measure.process import Process
 from wizard.measure.quality import check_metric
@@ -27,11 +39,11 @@ from wizard.nouns import (
     ExampleSet,
     Glance,
     HostFacts,
+    Json,
     LayerDamage,
     Measurement,
     ModelProfile,
     Quality,
-    Task,
     Workload,
 )
 
@@ -74,14 +86,6 @@ class Bench:
         return self.feeds_of_original is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OneAnswer:
-    """A single answer: probabilities (classification) or a vector, and its milliseconds."""
-
-    output: tuple[float, ...]
-    ms: float
-
-
 def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
     """Everything measured of the original; its answers are kept for every candidate.
 
@@ -90,17 +94,17 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
     looked = _audit(artifact)
     feeds = load_feeds(bench.feeds)
     doubts = sanity.of_inputs(feeds, bench.profile)
-    sanity.same_rows(len(feeds), bench.examples)
+    sanity.same_rows(feeds.examples, bench.examples)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
         raw = quality.outputs(
             process,
             outputs_of(bench, artifact),
             _part(bench, 0.05, 0.6),
-            len(feeds),
+            feeds.examples,
             bench.answer_seconds,
         )
-        bench = _first(bench, len(raw) // _each(bench))
+        bench = _first(bench, len(raw))
         bench.report(0.65, "timing")
         taken = speed.alone(process, bench.workload, bench.seconds)
         looked = _checked(looked, process)
@@ -121,10 +125,8 @@ def weigh_original_again(artifact: Artifact, kept: Measurement, bench: Bench) ->
 
     The raw answers lie at `outputs_of` already.
     """
-    import numpy as np
-
     doubts = sanity.of_inputs(load_feeds(bench.feeds), bench.profile)
-    raw = np.load(outputs_of(bench, artifact), allow_pickle=False)
+    raw = answered.load(outputs_of(bench, artifact))
     sanity.same_rows(len(raw), bench.examples)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         bench.report(0.5, "timing")
@@ -154,9 +156,8 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         return _the_same(artifact, original, bench)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
-        wanted = len(bench.examples) * _each(bench)
         out, report = outputs_of(bench, artifact), _part(bench, 0.05, 0.5)
-        raw = quality.outputs(process, out, report, wanted)
+        raw = quality.outputs(process, out, report, len(bench.examples))
         sanity.same_rows(len(raw), bench.examples)
         looked = _checked(looked, process)
         bench.report(0.6, "timing in turns with the original")
@@ -191,15 +192,13 @@ def weigh_candidate_again(
 
     The raw answers of both lie at `outputs_of` already. Raises CannotCompare as weigh_candidate.
     """
-    import numpy as np
-
     sanity.unchanged(original.artifact)
     sanity.unchanged(artifact)
     if artifact.sha256 == original.artifact.sha256:
         return _the_same(artifact, original, bench)
-    raw = np.load(outputs_of(bench, artifact), allow_pickle=False)
+    raw = answered.load(outputs_of(bench, artifact))
     sanity.same_rows(len(raw), bench.examples)
-    first_raw = np.load(outputs_of(bench, original.artifact), allow_pickle=False)
+    first_raw = answered.load(outputs_of(bench, original.artifact))
     scored = _with_order(_scored(raw, first_raw, bench), original, bench)
     now = dataclasses.replace(kept, artifact=artifact, quality=scored, host=bench.host)
     if not retimed:
@@ -223,18 +222,14 @@ def _damage(
 
 def _answers_of(original: Measurement, bench: Bench) -> Any:
     """What the original answered; None where vectors of another network are looked at."""
-    import numpy as np
-
-    if bench.of_another_network and bench.profile.task is Task.FEATURE_EXTRACTION:
+    if bench.of_another_network and tasks.card_of(bench.profile.task).own_space:
         return None
-    return np.load(outputs_of(bench, original.artifact), allow_pickle=False)
+    return answered.load(outputs_of(bench, original.artifact))
 
 
 def _the_same(artifact: Artifact, original: Measurement, bench: Bench) -> Measurement:
     """What is known of a copy of the original, bit for bit: all of it was measured already."""
-    import numpy as np
-
-    kept = np.load(outputs_of(bench, original.artifact), allow_pickle=False)
+    kept = answered.load(outputs_of(bench, original.artifact))
     scored = _scored(kept, kept, bench)
     return dataclasses.replace(
         original, artifact=artifact, quality=scored, against=original.latency
@@ -250,11 +245,6 @@ def _first(bench: Bench, rows: int) -> Bench:
     if rows == len(bench.examples):
         return bench
     return dataclasses.replace(bench, examples=pick(bench.examples, range(rows)))
-
-
-def _each(bench: Bench) -> int:
-    """Answers to one row: a pair has two."""
-    return 2 if bench.examples.pairs else 1
 
 
 def _scored(raw: Any, kept: Any, bench: Bench) -> Quality:
@@ -280,12 +270,11 @@ def _elsewhere(
     here = saturation.saturates(bench.host.machine, bench.host.isa)
     if here or not bench.saturates:
         return None, ()
-    each = _each(bench)
 
-    def scored(raw: Any) -> Quality:
-        rows = min(len(raw) // each, len(bench.examples))
-        kept = None if original is None else original[: rows * each]
-        return _scored(raw[: rows * each], kept, _first(bench, rows))
+    def scored(raw: Answered) -> Quality:
+        rows = min(len(raw), len(bench.examples))
+        kept = None if original is None else original.first(rows)
+        return _scored(raw.first(rows), kept, _first(bench, rows))
 
     found, unsure = emulated.under_saturation(artifact, bench.feeds, scored, bench.threads)
     return found, (unsure,) if unsure else ()
@@ -293,31 +282,29 @@ def _elsewhere(
 
 def glance(artifact: Artifact, original: Measurement, bench: Bench) -> Glance:
     """How the first rows' answers differ from the original's; about a second."""
-    import numpy as np
-
-    kept = np.load(outputs_of(bench, original.artifact), allow_pickle=False)
+    kept = answered.load(outputs_of(bench, original.artifact))
     with Process(artifact.path, bench.feeds, bench.threads) as process:
-        raw = quality.first_outputs(process, bench.folder / "glance.npy", ROWS_AT_A_GLANCE)
-    return quality.glance(raw, kept[: len(raw)], bench.profile)
+        raw = quality.first_outputs(process, bench.folder / "glance.npz", ROWS_AT_A_GLANCE)
+    return quality.glance(raw, kept.first(len(raw)), bench.profile)
 
 
-def answer_one(model: Path, feeds: Path, profile: ModelProfile) -> OneAnswer:
-    """What a model says to the first row of `feeds`."""
+def answer_one(model: Path, feeds: Path, profile: ModelProfile, typed: ExampleSet) -> Json:
+    """What a model says to the one example in `feeds`, as the playground shows it; its "ms"."""
     import tempfile
 
-    import numpy as np
-
     with tempfile.TemporaryDirectory() as folder, Process(model, feeds, 1) as process:
-        out = Path(folder) / "answer.npy"
+        out = Path(folder) / "answer.npz"
         ms = speed.one(process, out)
-        raw = np.load(out, allow_pickle=False)
-    classes = profile.task is not Task.FEATURE_EXTRACTION
-    value = quality.probabilities(raw)[0] if classes else raw[0]
-    return OneAnswer(output=tuple(float(one) for one in value), ms=ms)
+        raw = answered.load(out)
+    said = quality.shown(raw, profile, typed)
+    assert isinstance(said, dict)  # noqa: S101 - scorers give a mapping
+    return {**said, "ms": ms}
 
 
-def raw_answers(model: Path, feeds: Feeds, count: int) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Inputs and raw output of the first rows, for a check on another device.
+def raw_answers(
+    model: Path, feeds: Feeds, count: int
+) -> Iterator[tuple[dict[str, Any], list[Any]]]:
+    """Inputs and raw outputs of the first rows, for a check on another device.
 
     The only run in the caller's own process; the files are ours.
     """
@@ -331,12 +318,12 @@ def raw_answers(model: Path, feeds: Feeds, count: int) -> Iterator[tuple[dict[st
     for index in range(count):
         row = feeds.row(index)
         inputs = {name: row[name] for name in wanted}
-        yield inputs, session.run(None, inputs)[0]
+        yield inputs, session.run(None, inputs)
 
 
 def outputs_of(bench: Bench, artifact: Artifact) -> Path:
-    """Where the raw answers of a file are kept for this bench (.npy)."""
-    return bench.folder / f"outputs-{artifact.sha256[:12]}.npy"
+    """Where the raw answers of a file are kept for this bench (.npz)."""
+    return bench.folder / f"outputs-{artifact.sha256[:12]}.npz"
 
 
 def _audit(artifact: Artifact) -> Audit:
@@ -371,7 +358,6 @@ def _part(bench: Bench, low: float, high: float) -> Callable[[float, str], None]
 
 __all__ = [
     "Bench",
-    "OneAnswer",
     "answer_one",
     "as_far_as",
     "calibration_doubts",

@@ -10,19 +10,15 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from wizard.errors import WorkerFailed
 from wizard.examples.feeds import load_feeds
-from wizard.measure import saturation
+from wizard.measure import answered, saturation
+from wizard.measure.answered import Answered
 from wizard.measure.process import Process
 from wizard.nouns import Artifact, Quality
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 SECONDS, ROWS_AT_A_TIME = 8.0, 50
 # Bytes that the emulation of one layer may take at once: four values of four bytes a pair.
@@ -32,7 +28,7 @@ AT_ONCE, BYTES_A_PAIR = 2_000_000_000, 16
 def under_saturation(
     artifact: Artifact,
     feeds: Path,
-    scored: Callable[[Array], Quality],
+    scored: Callable[[Answered], Quality],
     threads: int = 1,
 ) -> tuple[Quality | None, str]:
     """The quality with overflows, and what to say when there is none to give.
@@ -60,21 +56,19 @@ def _positions(feeds: Path) -> int:
     known = load_feeds(feeds)
     if known.is_text:
         return known.longest()
-    height, width = known.row(0)["pixel_values"].shape[-2:]
-    return int(height * width // 4)
+    shapes: list[tuple[int, ...]] = [one.shape for one in known.row(0).values()]
+    return max(prod(shape[2:]) // 4 if len(shape) > 2 else prod(shape) for shape in shapes)
 
 
-def _answers(model: Path, feeds: Path, threads: int) -> Array:
-    """Raw answers to the first rows, until eight seconds are spent."""
-    import numpy as np
-
-    parts: list[Array] = []
-    out = model.with_suffix(".npy")
+def _answers(model: Path, feeds: Path, threads: int) -> Answered:
+    """Answers to the first rows, until eight seconds are spent."""
+    parts: list[Answered] = []
+    out = model.with_suffix(".npz")
     start, total = 0, 1
     with Process(model, feeds, threads) as process:
         began = time.perf_counter()
         while start < total and (not parts or time.perf_counter() - began < SECONDS):
             said = process.ask("answer", out=str(out), start=start, count=ROWS_AT_A_TIME)
-            parts.append(np.load(out, allow_pickle=False))
+            parts.append(answered.load(out))
             start, total = start + said["rows"], said["of"]
-    return np.concatenate(parts)
+    return answered.joined(parts)

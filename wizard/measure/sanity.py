@@ -72,8 +72,8 @@ def _digest(path: Path) -> str:
 
 
 def same_rows(answered: int, examples: ExampleSet) -> None:
-    """Raises CannotCompare unless every row was answered once (a pair by two answers)."""
-    wanted = len(examples) * (2 if examples.pairs else 1)
+    """Raises CannotCompare unless every row was answered once."""
+    wanted = len(examples)
     if answered != wanted:
         because = f"{answered} answers came back for {wanted} inputs; both need the same rows"
         raise CannotCompare(because=because)
@@ -173,7 +173,7 @@ def of_inputs(feeds: Feeds, profile: ModelProfile) -> tuple[str, ...]:
     """
     import numpy as np
 
-    if not feeds.is_text:
+    if feeds.has("pixel_values"):
         far = float(np.abs(_some_pixels(feeds)).max())
         if far <= PIXELS_WITHIN:
             return ()
@@ -183,6 +183,8 @@ def of_inputs(feeds: Feeds, profile: ModelProfile) -> tuple[str, ...]:
                 f"3. Look at do_rescale and do_normalize in preprocessor_config.json."
             ),
         )
+    if not feeds.is_text:
+        return ()
     pieces = _some_pieces(feeds)
     if profile.vocabulary and int(pieces.max(initial=0)) >= profile.vocabulary:
         because = (
@@ -203,13 +205,16 @@ def of_inputs(feeds: Feeds, profile: ModelProfile) -> tuple[str, ...]:
 
 def of_calibration(calibration: Feeds, test: Feeds) -> tuple[str, ...]:
     """Calibration rows that look nothing like what the model will see."""
-    if not test.is_text:
+    if test.has("pixel_values"):
         from scipy.stats import ks_2samp
 
         distance = float(ks_2samp(_some_pixels(calibration), _some_pixels(test)).statistic)
         if distance <= PIXELS_DIFFER:
             return ()
-    elif _pieces_cosine(_some_pieces(calibration), _some_pieces(test)) >= PIECES_ALIKE:
+    elif (
+        not test.is_text
+        or _pieces_cosine(_some_pieces(calibration), _some_pieces(test)) >= PIECES_ALIKE
+    ):
         return ()
     return (
         (

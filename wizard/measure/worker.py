@@ -49,17 +49,27 @@ def _memory() -> tuple[float, float]:
     return peak, now
 
 
+def _apart(one: Any, other: Any) -> float:
+    """The largest difference; another shape is as far apart as can be."""
+    if one.shape != other.shape:
+        return float("inf")
+    return float(np.abs(one - other).max(initial=0)) if one.dtype != bool else 0.0
+
+
 class Worker:
     """One model in one session."""
 
     def __init__(self, model: str, feeds: str, threads: int) -> None:
         self._model, self._threads = model, threads
         self._feeds = _feeds(feeds)
+        self._answered = _module("measure/answered.py")
+        self._reduce = _module(f"measure/reducers/{self._feeds.reducer}.py").reduce
         self.base_mb = _memory()[0]
         began = time.perf_counter()
         self._session = self._open(model, optimized=True)
         self.load_ms = 1000 * (time.perf_counter() - began)
         self._names = [one.name for one in self._session.get_inputs()]
+        self._outputs = [one.name for one in self._session.get_outputs()]
         self._inputs: dict[str, Any] = {}
 
     def _open(self, model: str, *, optimized: bool) -> ort.InferenceSession:
@@ -101,37 +111,46 @@ class Worker:
         return {"peak_mb": peak, "steady_mb": steady, "first_ms": first, "load_ms": self.load_ms}
 
     def answer(self, out: str, start: int, count: int) -> dict[str, Any]:
-        """Answers to rows `start`..; one row at a time, as a user would send them.
+        """Answers to examples `start`..; one row at a time, as a user would send them.
 
-        Hidden states are pooled to their mean over the tokens. Written to `out` (.npy).
+        What the task's reducer keeps of them is written to `out` (.npz).
         """
-        end = min(len(self._feeds), start + count)
-        rows = [self._row(index) for index in range(start, end)]
-        np.save(out, np.concatenate(rows))
-        return {"rows": end - start, "of": len(self._feeds)}
+        end = min(self._feeds.examples, start + count)
+        kept = [self._example(index) for index in range(start, end)]
+        names = list(kept[0]) if kept else []
+        self._answered.Answered({name: [one[name] for one in kept] for name in names}).save(out)
+        return {"rows": end - start, "of": self._feeds.examples}
 
-    def _row(self, index: int) -> Any:
-        raw = self._session.run(None, self._wanted(self._feeds.row(index)))[0]
-        value = raw.astype(np.float32)
-        return value.mean(axis=1) if value.ndim == 3 else value.reshape(1, -1)
+    def _example(self, index: int) -> Any:
+        rows = [self._feeds.row(row) for row in self._feeds.rows_of(index)]
+        return self._reduce([(row, self._said(row)) for row in rows])
+
+    def _said(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The outputs by name, in the file's order."""
+        values = self._session.run(None, self._wanted(inputs))
+        return dict(zip(self._outputs, values, strict=True))
 
     def plain(self, rows: int) -> dict[str, Any]:
         """Largest difference between optimized and unoptimized graphs over some rows.
 
-        `again` is the largest difference between two answers to the same row.
+        Of the output that differs most for its size (`scale`). `again` is the largest difference
+        between two answers to the same row.
         """
         other = self._open(self._model, optimized=False)
-        worst = scale = again = 0.0
+        seen = {name: {"difference": 0.0, "scale": 0.0, "again": 0.0} for name in self._outputs}
         flips = 0
         for index in range(min(rows, len(self._feeds))):
             inputs = self._wanted(self._feeds.row(index))
-            first, second = self._session.run(None, inputs)[0], other.run(None, inputs)[0]
-            repeated = self._session.run(None, inputs)[0]
-            again = max(again, float(np.abs(first - repeated).max()))
-            worst = max(worst, float(np.abs(first - second).max()))
-            scale = max(scale, float(np.abs(second).max()))
+            runs = [one.run(None, inputs) for one in (self._session, other, self._session)]
+            for name, first, second, repeated in zip(self._outputs, *runs, strict=True):
+                kept = seen[name]
+                kept["again"] = max(kept["again"], _apart(first, repeated))
+                kept["difference"] = max(kept["difference"], _apart(first, second))
+                kept["scale"] = max(kept["scale"], float(np.abs(second).max(initial=0)))
+            first, second = runs[0][0], runs[1][0]
             flips += int(first.argmax(-1).flat[0] != second.argmax(-1).flat[0])
-        return {"difference": worst, "scale": scale, "flips": flips, "again": again}
+        worst = max(seen.values(), key=lambda one: one["difference"] / max(one["scale"], 1e-9))
+        return {**worst, "flips": flips}
 
     def layers(
         self,

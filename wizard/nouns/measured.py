@@ -195,6 +195,7 @@ class ExampleSet:
     images: Path | None = None
     labels: tuple[str, ...] = ()
     target: tuple[float, ...] = ()
+    answers: tuple[tuple[str, ...], ...] = ()
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()

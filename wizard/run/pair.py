@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard import intake
+from wizard import intake, tasks
 from wizard.bundle.pack import MANIFEST
 from wizard.errors import BundleDamaged, ModelNotFound, NotComparable
 from wizard.nouns import (
@@ -25,7 +25,6 @@ from wizard.nouns import (
     Plan,
     Reason,
     Step,
-    Task,
     Value,
     Workload,
 )
@@ -36,11 +35,6 @@ GIVEN, AFTER = "given", "after"
 MAIN = "config.json"
 # What a model's answers hang on besides its weights.
 PREPARING = ("tokenizer.json", "preprocessor_config.json")
-INPUTS: Mapping[Task, frozenset[str]] = {
-    Task.TEXT_CLASSIFICATION: frozenset({"input_ids", "attention_mask", "token_type_ids"}),
-    Task.FEATURE_EXTRACTION: frozenset({"input_ids", "attention_mask", "token_type_ids"}),
-    Task.IMAGE_CLASSIFICATION: frozenset({"pixel_values"}),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,15 +240,15 @@ def _check_file(file: Path, profile: ModelProfile) -> None:
         graph = onnx.load(str(file), load_external_data=False).graph
     except DecodeError as error:
         raise NotComparable(because=f"{file.name} is damaged: it cannot be read as ONNX") from error
-    assert profile.task is not None  # noqa: S101 - a plan was made for it
+    card = tasks.card_of(profile.task)
     stored = {one.name for one in graph.initializer}
-    strange = sorted({one.name for one in graph.input} - stored - INPUTS[profile.task])
+    strange = sorted({one.name for one in graph.input} - stored - set(card.inputs))
     if strange:
         because = f"{file.name} asks for the input '{strange[0]}', which this task does not have"
         raise NotComparable(because=because)
     shape = graph.output[0].type.tensor_type.shape.dim if graph.output else []
     width = shape[-1].dim_value if len(shape) else 0
-    wanted = len(profile.labels) if profile.task is not Task.FEATURE_EXTRACTION else 0
+    wanted = len(profile.labels) if card.labels else 0
     if width and wanted and width != wanted:
         because = f"{file.name} gives {width} scores and there are {wanted} labels"
         raise NotComparable(because=because)

@@ -25,7 +25,7 @@ from wizard.shelf import Entry, Shelf, key_of, place, place_all
 from wizard.strategies import _contract as contract
 
 MADE, WEIGHED = "made", "weighed"
-FILES, ABOUT, MEASURED, ANSWERS = "files", "about.json", "measurement.json", "answers.npy"
+FILES, ABOUT, MEASURED, ANSWERS = "files", "about.json", "measurement.json", "answers.npz"
 TIMES_HOLD_SECONDS = 3600.0
 # By how much the original may differ from then: at least the noise that any two processes have,
 # at most what a wider interval can honestly make good.

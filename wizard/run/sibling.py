@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard import examples, intake, measure
+from wizard import examples, intake, measure, tasks
 from wizard.errors import NotSupported
-from wizard.nouns import ModelProfile, Plan, Task
+from wizard.nouns import ModelProfile, Plan
 from wizard.run.state import Site
 from wizard.strategies import _contract as contract
 
@@ -75,7 +75,7 @@ def open_sibling(
 def _check_rows(profile: ModelProfile, bench: measure.Bench) -> None:
     """Vectors of two networks lie in two spaces: only what people said of pairs decides."""
     asked = bench.metric == measure.quality.AGREEMENT_ASKED
-    if profile.task is Task.FEATURE_EXTRACTION and (asked or not bench.examples.pairs):
+    if tasks.card_of(profile.task).own_space and (asked or not bench.examples.pairs):
         because = (
             "its vectors lie in a space of their own, so only pairs of sentences with scores can "
             "tell which of the two models is better"

@@ -20,17 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard import tasks
 from wizard.errors import ExportFailed, UnknownArchitecture
 from wizard.nouns import Task
 
 if TYPE_CHECKING:
     import torch
 
-AUTO_CLASSES = {
-    Task.TEXT_CLASSIFICATION: "AutoModelForSequenceClassification",
-    Task.IMAGE_CLASSIFICATION: "AutoModelForImageClassification",
-    Task.FEATURE_EXTRACTION: "AutoModel",
-}
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 LONGEST_REASON = 200  # characters of a foreign message worth showing
 SHAPE_FILE, WEIGHTS_FILE = "wizard_shape.json", "model.safetensors"
@@ -57,7 +53,7 @@ def load(folder: Path, task: Task) -> Any:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    kind = getattr(transformers, AUTO_CLASSES[task])
+    kind = getattr(transformers, tasks.card_of(task).auto_class)
     try:
         if (folder / SHAPE_FILE).is_file():
             model, missing = _smaller(kind, folder)

@@ -1,7 +1,7 @@
 """From a checkpoint in PyTorch to an ONNX file with the same answers: export, tidy, compare.
 
-Covers: one wrapper for all three tasks, torch.onnx.export (dynamo), agreement at two shapes that
-the exporter never saw.
+Covers: one wrapper for every task's inputs and outputs (wizard/tasks), torch.onnx.export (dynamo),
+agreement of every output at two shapes that the exporter never saw.
 Does not cover: loading (_checkpoint.py), caching and where files go (to_onnx.py).
 """
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard import tasks
 from wizard.errors import ExportFailed, NotSupported
 from wizard.nouns import Task
 from wizard.strategies import _graph
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-OUTPUTS = {Task.FEATURE_EXTRACTION: "last_hidden_state"}
+# The free axes of an input, by its name.
+AXES: Mapping[str, Mapping[int, str]] = {
+    "input_ids": {0: "batch", 1: "sequence"},
+    "attention_mask": {0: "batch", 1: "sequence"},
+    "token_type_ids": {0: "batch", 1: "sequence"},
+    "pixel_values": {0: "batch"},
+}
 # The exporter treats 0 and 1 as constants, so the example batch is 2 (engine facts, part 2).
 EXAMPLE_BATCH, EXAMPLE_TOKENS = 2, 16
 UNSEEN = ((1, 7), (3, 33))  # batch and tokens at which the answers are compared
@@ -64,14 +71,14 @@ def checked_export(
     with _graph.quiet():
         report(0.05, "loading PyTorch")
         model = load(folder, task)
-        names = input_names(model)
+        card = tasks.card_of(task)
+        names = input_names(model, card)
         feeds = _Feeds(model, names, _side(folder, image_size))
         report(0.2, "reading the computation")
-        output = OUTPUTS.get(task, "logits")
         given = [feeds.of(batch, tokens) for batch, tokens in UNSEEN]
-        expected = [_numbers(model, one, output) for one in given]
+        expected = [_numbers(model, one, card.outputs) for one in given]
         raw = path.with_name("raw.onnx")
-        _export(_wrapped(model, names, output), names, output, feeds, opset, raw)
+        _export(_wrapped(model, names, card.outputs), names, card, feeds, opset, raw)
         del model  # its memory is needed for the file's own weights
         gc.collect()
         report(0.7, "tidying the file")
@@ -80,20 +87,22 @@ def checked_export(
         return _compare(given, expected, path)
 
 
-def input_names(model: Any) -> tuple[str, ...]:
-    """What the model is fed with, in the Hub's usual order."""
+def input_names(model: Any, card: tasks.TaskCard) -> tuple[str, ...]:
+    """Which of the task's inputs this model takes, in the card's order.
+
+    Raises NotSupported when it is fed with something else in the first place.
+    """
     accepted = inspect.signature(model.forward).parameters
-    if model.main_input_name == "pixel_values":
-        return ("pixel_values",)
-    if model.main_input_name != "input_ids":
-        because = f"it is fed with {model.main_input_name}, which is neither text nor pictures"
+    if model.main_input_name not in card.inputs:
+        because = (
+            f"it is fed with {model.main_input_name}, and {card.title} is done for {card.reads}"
+        )
         raise NotSupported(strategy="Translate to ONNX", because=because)
-    names = ["input_ids"]
-    names += ["attention_mask"] if "attention_mask" in accepted else []
     # RoBERTa's forward takes token types but has a single one: its tokenizer gives none.
     typed = (getattr(model.config, "type_vocab_size", 0) or 0) > 1
-    names += ["token_type_ids"] if "token_type_ids" in accepted and typed else []
-    return tuple(names)
+    return tuple(
+        name for name in card.inputs if name in accepted and (typed or name != "token_type_ids")
+    )
 
 
 def _side(folder: Path, image_size: int | None) -> tuple[int, int]:
@@ -143,29 +152,30 @@ class _Feeds:
         return {name: given[name] for name in self._names}
 
 
-def _wrapped(model: Any, names: tuple[str, ...], output: str) -> torch.nn.Module:
-    """A module with positional inputs and one output; what feeds other outputs is left behind."""
+def _wrapped(model: Any, names: tuple[str, ...], outputs: tuple[str, ...]) -> torch.nn.Module:
+    """A module with positional inputs and outputs; what feeds other outputs is left behind."""
     import torch
 
-    class OneOutput(torch.nn.Module):  # type: ignore[misc] # torch is imported where it is used
+    class Outputs(torch.nn.Module):  # type: ignore[misc] # torch is imported where it is used
         def __init__(self) -> None:
             super().__init__()
             self.model = model
 
-        def forward(self, *values: torch.Tensor) -> torch.Tensor:
-            return _answer(self.model, dict(zip(names, values, strict=True)), output)
+        def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return _answer(self.model, dict(zip(names, values, strict=True)), outputs)
 
-    return OneOutput().eval()
+    return Outputs().eval()
 
 
-def _answer(model: Any, inputs: dict[str, Any], output: str) -> Any:
-    return getattr(model(**inputs, return_dict=True), output)
+def _answer(model: Any, inputs: dict[str, Any], outputs: tuple[str, ...]) -> tuple[Any, ...]:
+    said = model(**inputs, return_dict=True)
+    return tuple(getattr(said, output) for output in outputs)
 
 
 def _export(
     module: torch.nn.Module,
     names: tuple[str, ...],
-    output: str,
+    card: tasks.TaskCard,
     feeds: _Feeds,
     opset: int,
     path: Path,
@@ -173,7 +183,7 @@ def _export(
     """Straight to disk, weights beside the file: in memory they would be held three times."""
     import torch
 
-    free = {0: "batch"} if names == ("pixel_values",) else {0: "batch", 1: "sequence"}
+    axes = {**AXES, **card.axes}
     example = feeds.of(EXAMPLE_BATCH, EXAMPLE_TOKENS)
     try:
         program = torch.onnx.export(
@@ -183,8 +193,8 @@ def _export(
             verbose=False,
             opset_version=opset,
             input_names=list(names),
-            output_names=[output],
-            dynamic_shapes={"values": tuple(free for _ in names)},
+            output_names=list(card.outputs),
+            dynamic_shapes={"values": tuple(dict(axes[name]) for name in names)},
         )
     except torch.onnx.OnnxExporterError as error:
         raise ExportFailed(model=type(module).__name__, because=reason(error)) from error
@@ -227,27 +237,35 @@ def _module_of(node: onnx.NodeProto, known: Mapping[str, onnx.TensorProto]) -> s
     return str((["", *ast.literal_eval(scopes)[:-1]])[-1])
 
 
-def _numbers(model: Any, given: dict[str, Any], output: str) -> np.ndarray[Any, Any]:
+def _numbers(
+    model: Any, given: dict[str, Any], outputs: tuple[str, ...]
+) -> list[np.ndarray[Any, Any]]:
     """What PyTorch answers."""
     import torch
 
     with torch.no_grad():
         inputs = {name: torch.from_numpy(value) for name, value in given.items()}
-        answer: np.ndarray[Any, Any] = _answer(model, inputs, output).numpy().copy()
-        return answer
+        return [one.numpy().copy() for one in _answer(model, inputs, outputs)]
 
 
 def _compare(
-    given: list[dict[str, Any]], expected: list[np.ndarray[Any, Any]], path: Path
+    given: list[dict[str, Any]], expected: list[list[np.ndarray[Any, Any]]], path: Path
 ) -> Parity:
     """What ONNX Runtime answers at the shapes that the exporter did not see."""
-    import numpy as np
-
     session = _graph.session(path)
+    wanted = [one.name for one in session.get_inputs()]
     largest, shapes = 0.0, []
-    for one, wanted in zip(given, expected, strict=True):
-        found = session.run(None, one)[0]
-        difference = np.abs(found - wanted).max() if found.shape == wanted.shape else np.inf
-        largest = max(largest, float(np.nan_to_num(difference, nan=np.inf)))
+    for one, answers in zip(given, expected, strict=True):
+        found = session.run(None, {name: one[name] for name in wanted})
+        largest = max([largest, *map(_apart, found, answers)])
         shapes.append(tuple(next(iter(one.values())).shape))
     return Parity(largest_difference=largest, shapes=tuple(shapes))
+
+
+def _apart(found: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any]) -> float:
+    """The largest difference; infinite for another shape or what is no number."""
+    import numpy as np
+
+    if found.shape != wanted.shape:
+        return float("inf")
+    return float(np.nan_to_num(np.abs(found - wanted).max(initial=0), nan=np.inf))

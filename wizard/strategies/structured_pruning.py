@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wizard import nouns
+from wizard import nouns, tasks
 from wizard.errors import NotSupported, PickleOnly, PromiseBroken
-from wizard.nouns import Artifact, Kind, Task
+from wizard.nouns import Artifact, Kind
 from wizard.strategies import _checkpoint, _graph, _groups, _importance, _refit, _seen
 from wizard.strategies._contract import Strategy, Workbench
 from wizard.strategies._groups import Group
@@ -52,7 +52,7 @@ def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
     if family not in _groups.FAMILIES:
         because = f"it knows where to cut in BERT-like encoders and ResNets, not in '{family}'"
         raise NotSupported(strategy=TITLE, because=because)
-    if bench.profile.task not in set(Task):
+    if bench.profile.task not in tasks.cards():
         because = "the model's task is none of those whose answers we can watch"
         raise NotSupported(strategy=TITLE, because=because)
     if not list(artifact.path.glob("*.safetensors")):

@@ -1,6 +1,6 @@
 """Translates a transformers checkpoint to ONNX and proves that both answer the same.
 
-Covers: text classification, image classification and embeddings; dynamic batch and sequence;
+Covers: every task of wizard/tasks; dynamic batch and sequence;
 agreement with PyTorch at two other shapes; a cache by content, hit without importing torch.
 Does not cover: decoders that generate, encoder-decoders, speech; pictures of varying size.
 Own wrappers over torch.onnx.export: no other exporter follows transformers 5.
@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wizard import nouns
+from wizard import nouns, tasks
 from wizard.errors import ExportFailed, NotSupported, PickleOnly, PromiseBroken
-from wizard.nouns import Artifact, Kind, Task
+from wizard.nouns import Artifact, Kind
 from wizard.strategies import _graph
 from wizard.strategies._checkpoint import SHAPE_FILE
 from wizard.strategies._contract import Strategy, Workbench, digest
@@ -30,7 +30,7 @@ from wizard.strategies._torch import Parity, checked_export
 TITLE = "Translate to ONNX"
 MODEL_FILE, PARITY_FILE = "model.onnx", "parity.json"
 # Bump when this module makes other files from the same checkpoint: old cache entries are unused.
-RECIPE = 2
+RECIPE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +44,11 @@ class Settings(nouns.Settings):
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
     """Refuses a task we do not export and a folder without safetensors (pickles stay shut)."""
     del settings
-    if bench.profile.task not in set(Task):
-        because = "only text classification, image classification and embeddings are translated"
-        raise NotSupported(strategy=TITLE, because=because)
+    if bench.profile.task not in tasks.cards():
+        titles = sorted(card.title for card in tasks.cards().values())
+        raise NotSupported(
+            strategy=TITLE, because=f"only these are translated: {', '.join(titles)}"
+        )
     if not list(artifact.path.glob("*.safetensors")):
         raise PickleOnly(model=artifact.path.name)
 

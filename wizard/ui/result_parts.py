@@ -322,7 +322,9 @@ def both(said: Json) -> str:
 def _side(name: str, css: str, answer: dict[str, Json]) -> str:
     ms = f"<span class='mut'>{charts.show_number(float(answer['ms']))} ms</span>"  # type: ignore[arg-type]
     head = f"<h4>{name} {ms}</h4>"
-    ranked = answer.get("answers")
+    ranked, said = answer.get("answers"), answer.get("said")
+    if isinstance(said, str):
+        return f"<div class='card {css}'>{head}<p class='said'>{escape(said)}</p></div>"
     if not isinstance(ranked, list | tuple):
         numbers = ", ".join(f"{one}" for one in answer.get("numbers", []))  # type: ignore[union-attr]
         return f"<div class='card {css}'>{head}<code>{escape(numbers)} \u2026</code></div>"

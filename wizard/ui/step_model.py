@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
+from wizard import tasks
 from wizard.errors import BadNeeds
 from wizard.nouns import (
     Budget,
@@ -100,10 +101,10 @@ def show(profile: ModelProfile, plan: Plan | None) -> str:
 
 
 def _facts(profile: ModelProfile, plan: Plan | None) -> list[tuple[str, str]]:
-    task = profile.task.value if profile.task else "not known"
+    task = tasks.card_of(profile.task).does if profile.task else "not known"
     licence = escape(profile.licence) if profile.licence else words.NO_LICENCE
     pairs = [
-        ("What it does", escape(words.TASKS.get(task, task))),
+        ("What it does", escape(task)),
         ("Family", f"{escape(profile.family)} <span class='mut'>{escape(profile.dtype)}</span>"),
         ("Size", pieces.megabytes(profile.weights_bytes)),
         ("Numbers in it", pieces.count(profile.parameters.total)),

@@ -9,15 +9,18 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
+from wizard import tasks
 from wizard.errors import BadNeeds, JobNotFound
-from wizard.nouns import Outcome
+from wizard.nouns import ModelProfile, Outcome
 from wizard.ui import (
     result_layers,
     result_parts,
@@ -33,7 +36,7 @@ from wizard.ui.session import Session
 if TYPE_CHECKING:
     from wizard.ui.page import Page
 
-TRY_EXAMPLE = "please turn the lamp in the kitchen off"
+TYPED = 4000  # characters
 
 
 class View(NamedTuple):
@@ -49,7 +52,8 @@ class View(NamedTuple):
     flips: Any
     tried: Any
     trying: Any
-    text: Any
+    hint: Any
+    texts: tuple[Any, Any]
     compare: Any
     both: Any
     alert: Any
@@ -73,13 +77,12 @@ def draw(desk: Desk) -> View:
         flips = _flips_table()
     tried = gr.HTML("", elem_id="tried", apply_default_css=False)
     with gr.Column(visible=False, elem_id="try") as trying:
-        gr.HTML(_section(words.TRY, words.TRY_HINT), apply_default_css=False)
-        text = gr.Textbox(
-            TRY_EXAMPLE,
-            label=words.TRY_LABEL,
-            max_length=2000,
-            elem_id="try-text",
-            interactive=True,
+        hint = gr.HTML("", apply_default_css=False)
+        texts = (
+            gr.Textbox(label="", max_length=TYPED, elem_id="try-text", interactive=True),
+            gr.Textbox(
+                label="", max_length=TYPED, elem_id="try-more", interactive=True, visible=False
+            ),
         )
         with gr.Row(elem_classes="nav"):
             compare = gr.Button(words.TRY_BUTTON, elem_id="try-button")
@@ -95,7 +98,8 @@ def draw(desk: Desk) -> View:
         again = gr.Button(words.ANOTHER, elem_id="again")
     paying = (payers, changed, flips_head, flips, tried)
     taking = (alert, bundle, report, recipe, how, again)
-    return View(verdict, offers_title, offers, proof, *paying, trying, text, compare, both, *taking)
+    playing = (trying, hint, texts, compare, both)
+    return View(verdict, offers_title, offers, proof, *paying, *playing, *taking)
 
 
 def _download(word: str, name: str, **options: str) -> Any:
@@ -138,7 +142,7 @@ def shown(page: Page) -> list[Any]:
         view.flips_head,
         view.flips,
     ]
-    parts += [view.tried, view.trying, view.both]
+    parts += [view.tried, view.trying, view.hint, *view.texts, view.both]
     return [*parts, view.bundle, view.report, view.recipe, view.how, page.session, page.token]
 
 
@@ -160,8 +164,7 @@ def show(page: Page, desk: Desk, session: Session) -> Updates:
         view.proof: result_parts.figures(outcome),
         **_paying(view, outcome),
         view.tried: result_layers.damage(outcome) + result_parts.tried(outcome),
-        view.trying: gr.Column(visible=outcome.plan.profile.image_size is None),
-        view.both: "",
+        **_playground(view, outcome),
         view.bundle: gr.DownloadButton(value=bundle, visible=True),
         view.report: gr.DownloadButton(value=report, visible=True),
         view.recipe: gr.DownloadButton(value=recipe, visible=True),
@@ -177,6 +180,30 @@ def _paying(view: View, outcome: Outcome) -> Updates:
         view.flips_head: result_parts.flips_words(outcome),
         view.flips: gr.Dataframe(value=rows, visible=bool(rows)),
     }
+
+
+def _typed(profile: ModelProfile, boxes: Sequence[str | None]) -> list[str]:
+    """What stands in the boxes that the task asks for. Raises BadNeeds for an empty one."""
+    fields = tasks.card_of(profile.task).asks
+    texts = [(box or "").strip() for box in boxes[: len(fields)]]
+    for field, text in zip(fields, texts, strict=True):
+        if not text:
+            raise BadNeeds(name=field.label, value="empty", because=words.TRY_EMPTY)
+    return texts
+
+
+def _playground(view: View, outcome: Outcome) -> Updates:
+    """One box for each field that the task asks for."""
+    card = tasks.card_of(outcome.plan.profile.task)
+    hint = _section(words.TRY, card.ask_hint)
+    found = {view.trying: gr.Column(visible=bool(card.asks)), view.hint: hint, view.both: ""}
+    for box, field in zip_longest(view.texts, card.asks):
+        found[box] = (
+            gr.Textbox(value=field.example, label=field.label, visible=True)
+            if field
+            else gr.Textbox(visible=False)
+        )
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -206,10 +233,9 @@ def wire(page: Page, desk: Desk) -> None:
         return {**show(page, desk, values[page.session]), page.steps: gr.Walkthrough(selected=5)}
 
     def compare(values: Values) -> Updates:
-        text = (values[view.text] or "").strip()
-        if not text:
-            raise BadNeeds(name=words.TRY_LABEL, value="empty", because=words.TRY_EMPTY)
-        return {view.both: result_parts.both(desk.engine.try_both(values[page.session].job, text))}
+        session = values[page.session]
+        typed = _typed(session.profile, [values[box] for box in view.texts])
+        return {view.both: result_parts.both(desk.engine.try_both(session.job, typed))}
 
     def accept(number: int) -> Any:
         def take(values: Values) -> Updates:
@@ -238,8 +264,8 @@ def wire(page: Page, desk: Desk) -> None:
         page.run.see.click, see, [page.session], [*shown(page), page.steps], page.run.alert
     )
     event.then(None, [page.token], None, js="(token) => compressionWizard.remember(token)")
-    inputs = [page.session, view.text]
+    inputs = [page.session, *view.texts]
     quiet = {"concurrency_id": "answers", "concurrency_limit": 2}
     desk.on(view.compare.click, compare, inputs, [view.both], view.alert, **quiet)
-    desk.on(view.text.submit, compare, inputs, [view.both], view.alert, **quiet)
+    desk.on(view.texts[0].submit, compare, inputs, [view.both], view.alert, **quiet)
     view.again.click(None, None, None, js="() => compressionWizard.forget()")

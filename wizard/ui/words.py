@@ -32,11 +32,6 @@ OWN_MODEL_PLACEHOLDER = "owner/name"
 LOOK = "Look at it"
 LOOKING = "Looking at the model\u2026 its description only, no weights."
 NO_MODEL = "Pick a model, or write the id of one and press \u201cLook at it\u201d."
-TASKS = {
-    "text-classification": "Sorts texts into classes",
-    "image-classification": "Sorts pictures into classes",
-    "feature-extraction": "Turns texts into vectors, to find similar ones",
-}
 NO_LICENCE = "not stated"
 FOLDERS_NOT_HERE = "Folders cannot be opened in the hosted app; give an id on the Hub."
 
@@ -179,10 +174,8 @@ FLIPS_HINT = "Each heading has a menu to sort and to filter. Sure is in per cent
 DAMAGE = "Where the damage is"
 TRIED = "What was tried"
 TRY = "Try both models"
-TRY_LABEL = "Your text"
-TRY_HINT = "The same text goes through the original and the compressed model."
 TRY_BUTTON = "Compare"
-TRY_EMPTY = "write a text first"
+TRY_EMPTY = "write something first"
 TAKE = "Take it with you"
 TAKE_HINT = (
     "The bundle holds the model, a runnable example, a check for your device and the report."

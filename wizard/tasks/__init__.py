@@ -1,0 +1,42 @@
+"""The tasks that we do, one file each; a file of this folder without a leading underscore is one.
+
+Covers: finding a task's card. Does not cover: what is done with it.
+
+A new task is a member of nouns.Task and five files: its card here; a preparer (rows -> model
+inputs, examples/preparers), a reducer (raw output -> what is kept of an answer, numpy only,
+measure/reducers) and a scorer (kept answers -> evidence for each row, measure/scorers), where no
+other task has the same; a run.py (bundle/templates); a sample with its maker (assets/samples).
+Nothing else asks which task it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import lru_cache
+
+from wizard.nouns import Task
+from wizard.tasks._card import Field, Layout, Reads, TaskCard
+
+
+@lru_cache(maxsize=1)
+def cards() -> Mapping[Task, TaskCard]:
+    """Every task that we do, by name."""
+    names = sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name[0] != "_")
+    found = [importlib.import_module(f"{__name__}.{name}").CARD for name in names]
+    return {card.task: card for card in found}
+
+
+def card_of(task: Task | None) -> TaskCard:
+    """The card of a task that we do; `task` is None only where nobody looked at the support."""
+    assert task is not None  # noqa: S101 - a model without a task is refused before any work
+    return cards()[task]
+
+
+def known(name: str | None) -> Task | None:
+    """The task by its name on the Hub, if we do it."""
+    return next((task for task in cards() if task.value == name), None)
+
+
+__all__ = ["Field", "Layout", "Reads", "TaskCard", "card_of", "cards", "known"]

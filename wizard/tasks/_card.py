@@ -1,0 +1,89 @@
+"""What is known of a task: how its models are loaded, fed, answered, scored and shown.
+
+Covers: the record of which every task is one. Does not cover: the tasks (one file each), the code
+behind the names (examples/preparers, measure/reducers, measure/scorers, bundle/templates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from wizard.nouns import Task
+
+
+class Reads(StrEnum):
+    """What a model is fed with, in a user's word."""
+
+    TEXTS = "texts"
+    PICTURES = "pictures"
+    SOUND = "sound"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A form that a table of this task may have: the names a column may go by, best first.
+
+    `texts` has one tuple of names for each text of a row. `kind` says how the answer's cell is
+    read: "label" (one of the model's), "number", or a reader of examples/cells.py. With
+    `must_answer` the layout fits only a table that has the answer; `as_is` allows a table of a
+    single column, whatever its name.
+    """
+
+    texts: tuple[tuple[str, ...], ...]
+    answer: tuple[str, ...] = ()
+    kind: str = "label"
+    must_answer: bool = False
+    as_is: bool = False
+    text_kind: str = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One box of the playground: `reads` what, under which label, with which example in it."""
+
+    label: str
+    example: str
+    reads: Reads = Reads.TEXTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCard:
+    """A task. Names point to a file each, found by name.
+
+    `auto_class` is transformers' (loading), `ort_class` Optimum's (named in the bundle's card);
+    `inputs` are the graph inputs that we prepare, `outputs` the fields of the model's answer that
+    are exported, in this order; `axes` the free axes of an input where they are not the usual ones
+    of its name. `prepare`, `reduce`, `score` and `script` name files of examples/preparers,
+    measure/reducers, measure/scorers and bundle/templates; `rows` is "table" or "pictures";
+    `bundled` the sample whose rows stand in where the user has none. `check` says how check.py
+    holds two answers together: "top" or "vector". `labels`: it chooses among the config's labels;
+    `own_space`: answers of two networks cannot be compared with each other; `word_head`: it puts
+    words, so its head may be the embedding table again.
+    """
+
+    task: Task
+    title: str
+    does: str
+    reads: Reads
+    auto_class: str
+    ort_class: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    prepare: str
+    reduce: str
+    score: str
+    metrics: tuple[str, ...]
+    script: str
+    rows: str = "table"
+    layouts: tuple[Layout, ...] = ()
+    bundled: str = "intents"
+    check: str = "top"
+    labels: bool = False
+    own_space: bool = False
+    word_head: bool = False
+    packages: tuple[str, ...] = ("tokenizers",)
+    axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    asks: tuple[Field, ...] = ()
+    ask_hint: str = "The same text goes through the original and the compressed model."

@@ -1,0 +1,24 @@
+"""A text gets one of the model's labels."""
+
+from wizard.nouns import Task
+from wizard.tasks import _names
+from wizard.tasks._card import Field, Layout, Reads, TaskCard
+
+CARD = TaskCard(
+    task=Task.TEXT_CLASSIFICATION,
+    title="text classification",
+    does="Sorts texts into classes",
+    reads=Reads.TEXTS,
+    auto_class="AutoModelForSequenceClassification",
+    ort_class="ORTModelForSequenceClassification",
+    inputs=_names.TEXT_INPUTS,
+    outputs=("logits",),
+    prepare="texts",
+    reduce="classes",
+    score="classes",
+    metrics=("accuracy", "macro-F1", "agreement"),
+    script="run_text.py.txt",
+    layouts=(Layout(texts=(_names.TEXT,), answer=_names.LABEL, as_is=True),),
+    labels=True,
+    asks=(Field(label="Your text", example="please turn the lamp in the kitchen off"),),
+)
