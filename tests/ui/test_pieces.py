@@ -1,12 +1,16 @@
 """HTML of the page: escaped, in words people use."""
 
+from dataclasses import replace
+
 import pytest
 
+from tests.factories import a_profile
 from tests.ui.fake_engine import FakeEngine
 from wizard.errors import BadNeeds, ModelNotFound, PortTaken, QueueFull
 from wizard.nouns import Basis, Explained, ModelRef, Quantity, Source
 from wizard.ui import api, app, pieces
 from wizard.ui.desk import Desk
+from wizard.ui.session import Session
 
 
 @pytest.fixture
@@ -100,3 +104,11 @@ def test_endpoints_tell_no_folder_of_this_machine():
     said = api._public({"artifact": {"path": "/home/somebody/jobs/1/model.onnx"}, "n": [1]})
 
     assert said == {"artifact": {"file": "model.onnx"}, "n": [1]}
+
+
+def test_a_session_can_be_hashed_whatever_its_profile_holds():
+    """Gradio hashes its state after every event; a mapping in it must not end the visit."""
+    session = Session(profile=a_profile(downloads={"model.safetensors": 5}))
+
+    assert hash(session) == hash(replace(session))
+    assert hash(session) != hash(replace(session, answered=1))

@@ -21,3 +21,7 @@ class Session:
     answered: int = 0
     job: str | None = None
     finished: bool = False
+
+    def __hash__(self) -> int:
+        """By content: Gradio asks whether it changed, and a profile may hold mappings."""
+        return hash(repr(self))
