@@ -253,3 +253,27 @@ def test_a_processor_we_cannot_follow_is_refused(tmp_path, written):
     rows = ExampleSet(origin="t", images=tmp_path / "images.npy", rows=(0,))
     with pytest.raises(ConfigUnreadable):
         examples.prepare(an_image_profile(), tmp_path, rows, Workload(), tmp_path / "f.npz")
+
+
+def test_a_single_picture_is_read_and_shown_as_it_was(tmp_path):
+    """What a visitor tries: stored once, shown back no larger than asked for."""
+    path = tmp_path / "mine.png"
+    path.write_bytes(a_picture(3, size=(600, 40)))
+    one = examples.read_one(path, tmp_path)
+
+    assert (len(one), one.origin, one.labels) == (1, "mine.png", ())
+    with Image.open(io.BytesIO(examples.as_png(one))) as shown:
+        assert shown.size == (320, 21)
+
+
+def test_what_is_no_picture_is_refused_when_tried(tmp_path):
+    """A renamed text, and a file above 50 MB."""
+    path = tmp_path / "mine.png"
+    path.write_text("no picture")
+    with pytest.raises(DataUnreadable, match="cannot be opened"):
+        examples.read_one(path, tmp_path)
+    with path.open("wb") as file:
+        file.truncate(pictures.LARGEST_FILE + 1)
+
+    with pytest.raises(DataUnreadable, match="50 MB"):
+        examples.read_one(path, tmp_path)

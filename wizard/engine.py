@@ -292,9 +292,9 @@ def plan_of(job: str) -> Plan:
     return jobs.request_of(jobs_root(), job).plan
 
 
-def history() -> tuple[JobStatus, ...]:
-    """Every job at a glance, newest first."""
-    return jobs.listing(jobs_root())
+def history(owner: str | None = None) -> tuple[JobStatus, ...]:
+    """Every job at a glance, or those of one owner only, newest first."""
+    return jobs.listing(jobs_root(), owner)
 
 
 def sweep(older_than_seconds: float) -> tuple[str, ...]:
@@ -405,3 +405,11 @@ def try_both(job: str, typed: Sequence[str]) -> Json:
     words: Json = [one[:TYPED] for one in typed]
     arguments: Json = {"folder": str(jobs.folder_of(jobs_root(), job)), "typed": words}
     return jobs.ask("answer_both", arguments)
+
+
+def try_picture(job: str, file: str | None, number: int) -> Json:
+    """The same for a picture file, or without one for example `number` of those judged on."""
+    if compare(job) is None:
+        raise JobNotFound(job=job)
+    folder = str(jobs.folder_of(jobs_root(), job))
+    return jobs.ask("answer_picture", {"folder": folder, "file": file, "number": number})

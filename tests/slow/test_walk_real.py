@@ -117,6 +117,13 @@ def test_pictures_of_ones_own_in_folders_of_their_labels(visit, tmp_path):
     page = visit(390)
     zipped = {"name": "pictures.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
     with_examples(page, "digits", zipped)
+    page.locator("#try-example").click()
+    tried = page.locator("#both-pictures")
+    expect(tried.locator("figcaption")).to_contain_text("Example 1 of 1")
+    expect(tried.locator(".duo .pb").first).to_be_visible()
+    picture = {"name": "mine.png", "mimeType": "image/png", "buffer": one.getvalue()}
+    page.locator("#try-file input[type=file]").set_input_files(picture)
+    expect(tried.locator("figcaption")).to_have_text("mine.png")
     photographed(page, "real-digits-phone")
 
     expect(page.locator("#verdict .clause").last).to_contain_text("accuracy")

@@ -58,6 +58,8 @@ class Glance:
     position: int
     model: str
     command: str
+    device: str = "This machine"
+    sentence: str = ""
 
 
 @dataclass
@@ -212,7 +214,12 @@ class FakeEngine:
             position=ahead if state == "waiting" else 0,
             model=str(one.plan.profile.ref),
             command=self.command_for(one.plan),
+            sentence=events[-1].sentence if _over(list(events)) else "",
         )
+
+    def history(self, owner=None):
+        mine = [job for job, one in self.jobs.items() if owner in {None, one.owner}]
+        return [self.status(job) for job in reversed(mine)]
 
     def cancel(self, job):
         self._job(job).cancelled_at = time.time()
@@ -262,6 +269,11 @@ class FakeEngine:
         )
         return ArtifactBundle(folder=folder, files=files, zip=zipped)
 
+    def try_picture(self, job, file, number):
+        said = {"name": Path(file).name, "label": ""} if file else {}
+        shown = {"name": f"Example {number + 1} of 700", "label": "seven", "picture": PIXEL}
+        return {**self.try_both(job, [str(number)]), **shown, **said}
+
     def try_both(self, job, typed):
         plan = self._job(job).plan
         rng = random.Random(typed[0])  # noqa: S311 - invented figures
@@ -270,6 +282,11 @@ class FakeEngine:
             "before": {"answers": _shares(names, 0.93), "ms": 3.41},
             "after": {"answers": _shares(names, 0.88), "ms": 1.22},
         }
+
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
+)
 
 
 def _shares(names, first):

@@ -2,11 +2,13 @@
 
 import re
 import zipfile
+from base64 import b64decode
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.ui import steps
+from tests.ui.fake_engine import PIXEL
 
 pytestmark = [
     pytest.mark.browser,
@@ -272,3 +274,41 @@ def test_the_result_says_who_pays_and_shows_every_changed_answer(visit):
     expect(flips.locator("[role=gridcell][data-col='1']")).to_have_text(
         ["please do thing number 388"]
     )
+
+
+def test_both_models_are_tried_on_pictures_of_ours_and_of_ones_own(visit, picture):
+    """Example after example, each with its label; a file as soon as it is there."""
+    page = visit()
+    steps.model(page)
+    page.locator("#sample input[value='digits']").check(force=True)
+    steps.result(page)
+    expect(page.locator("#try-text")).to_be_hidden()
+    page.locator("#try-example").click()
+    tried = page.locator("#both-pictures")
+    expect(tried.locator("figcaption")).to_have_text("Example 1 of 700, labelled \u201cseven\u201d")
+    expect(tried.locator(".duo .pb").first).to_be_visible()
+    page.locator("#try-example").click()
+    expect(tried.locator("figcaption")).to_contain_text("Example 2")
+    mine = {"name": "mine.png", "mimeType": "image/png", "buffer": b64decode(PIXEL)}
+    page.locator("#try-file input[type=file]").set_input_files(mine)
+
+    expect(tried.locator("figcaption")).to_have_text("mine.png")
+    picture(page, "result-pictures")
+
+
+def test_the_result_lists_the_visitors_other_runs_and_nobody_elses(visit):
+    """A second run links to the first; another visitor's result links to neither."""
+    page = visit()
+    steps.result(page)
+    first = page.url.split("=")[1]
+    page.locator("#again").click()
+    steps.result(page)
+    page.locator("#history summary").click()
+    expect(page.locator("#history tbody tr")).to_have_count(1)
+    page.locator("#history tbody a").click()
+    page.wait_for_url(re.compile(first))
+
+    expect(page.locator("h2.verdict")).to_be_visible()
+    other = visit(at=f"#run={first}")
+    expect(other.locator("#how summary").first).to_be_visible()
+    assert other.locator("#history").count() == 0

@@ -7,8 +7,9 @@ Does not cover: what a model answers to them (measure).
 
 from wizard.examples.feeds import Feeds, load_feeds
 from wizard.examples.naming import DataName, parse
+from wizard.examples.pictures import as_png, read_one
 from wizard.examples.prepare import prepare
-from wizard.examples.reading import Rows, read
+from wizard.examples.reading import Rows, pick, read
 from wizard.examples.typed import typed
 from wizard.nouns import ExampleSet
 
@@ -17,9 +18,12 @@ __all__ = [
     "ExampleSet",
     "Feeds",
     "Rows",
+    "as_png",
     "load_feeds",
     "parse",
+    "pick",
     "prepare",
     "read",
+    "read_one",
     "typed",
 ]

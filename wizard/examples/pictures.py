@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.errors import DataEmpty, DataUnreadable
-from wizard.examples.archives import Found, Sort, opened, temporary
+from wizard.examples.archives import LARGEST_FILE, Found, Sort, opened, temporary
 from wizard.nouns import ExampleSet
 
 if TYPE_CHECKING:
@@ -95,6 +95,28 @@ def read(path: Path, *, seed: int, limit: int, scratch: Path | None = None) -> E
         rows=tuple(range(len(labels))),
         notes=tuple(notes),
     )
+
+
+def read_one(path: Path, scratch: Path) -> ExampleSet:
+    """A single image file of a stranger, stored in `scratch`. Raises DataUnreadable."""
+    if path.stat().st_size > LARGEST_FILE:
+        raise DataUnreadable(path=path.name, because="it is above 50 MB")
+    target = scratch / "images.raw"
+    _store([Found(label="", name=path.name, read=path.read_bytes)], target, path.name)
+    return ExampleSet(origin=path.name, images=target, rows=(0,))
+
+
+def as_png(examples: ExampleSet, side: int = 320) -> bytes:
+    """The first picture of the set as people see it, its longer side at most `side` pixels."""
+    from PIL import Image
+
+    assert examples.images is not None  # noqa: S101 - the caller has pictures
+    pixels = Stored(examples.images)[examples.rows[0]]
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    picture.thumbnail((side, side))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
 
 
 def _left_out(named: list[Found], labelled: list[Found]) -> list[str]:

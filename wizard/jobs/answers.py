@@ -6,8 +6,10 @@ Does not cover: the child process (questions.py).
 
 from __future__ import annotations
 
+import base64
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wizard import bundle, examples, intake, measure, run
@@ -81,10 +83,39 @@ def answer_both(folder: str, typed: Sequence[str]) -> Mapping[str, Json]:
     """
     place = Path(folder)
     outcome = _outcome(place)
+    return _both(place, outcome, examples.typed(outcome.plan.profile, typed))
+
+
+def answer_picture(folder: str, file: str | None, number: int) -> Mapping[str, Json]:
+    """What both say to a picture file, or without one to example `number` of those judged on.
+
+    The examples come round again after the last. The picture itself is there as a PNG in base64,
+    with its label where it is known.
+    """
+    place = Path(folder)
+    outcome = _outcome(place)
+    with tempfile.TemporaryDirectory(prefix="wizard-try-") as scratch:
+        kept = Path(scratch)
+        one = examples.read_one(Path(file), kept) if file else _example(outcome, number, kept)
+        return {
+            **_both(place, outcome, one),
+            "picture": base64.b64encode(examples.as_png(one)).decode(),
+            "name": one.origin,
+            "label": one.labels[0] if one.labels else "",
+        }
+
+
+def _example(outcome: Outcome, number: int, scratch: Path) -> examples.ExampleSet:
+    plan = outcome.plan
+    rows = examples.read(plan.profile, plan.needs.data, seed=plan.needs.seed, scratch=scratch).test
+    at = number % len(rows)
+    return replace(examples.pick(rows, [at]), origin=f"Example {at + 1} of {len(rows)}")
+
+
+def _both(place: Path, outcome: Outcome, one: examples.ExampleSet) -> Mapping[str, Json]:
     best = outcome.comparison.chosen or outcome.comparison.nearest
     after = outcome.measurements[best].artifact if best else outcome.original.artifact
     profile = outcome.plan.profile
-    one = examples.typed(profile, typed)
     feeds = _prepared(one, profile, outcome, place)
     other = outcome.plan.profile_of(best) if best else profile
     theirs = feeds
@@ -99,7 +130,7 @@ def answer_both(folder: str, typed: Sequence[str]) -> Mapping[str, Json]:
 def _prepared(
     one: examples.ExampleSet, profile: ModelProfile, outcome: Outcome, place: Path
 ) -> Path:
-    """One typed input, prepared for that model."""
+    """One input that somebody tries, prepared for that model."""
     work = outcome.plan.needs.workload
     return examples.prepare(profile, _folder(profile), one, work, place / "typed.npz")
 
@@ -127,4 +158,5 @@ ANSWERS: Mapping[str, Callable[..., object]] = {
     "preview": preview,
     "pack_again": pack_again,
     "answer_both": answer_both,
+    "answer_picture": answer_picture,
 }

@@ -88,9 +88,14 @@ def jobs_of(root: Path) -> tuple[str, ...]:
     return tuple(f.name for f in sorted(folders, key=lambda f: (f / store.REQUEST).stat().st_mtime))
 
 
-def listing(root: Path) -> tuple[JobStatus, ...]:
-    """Every job at a glance, newest first."""
-    return tuple(status(root, job) for job in reversed(jobs_of(root)))
+def listing(root: Path, owner: str | None = None) -> tuple[JobStatus, ...]:
+    """Every job at a glance, or those of one owner only, newest first."""
+    found = [
+        job
+        for job in reversed(jobs_of(root))
+        if owner is None or store.read_request(root / job).owner == owner
+    ]
+    return tuple(status(root, job) for job in found)
 
 
 def events(root: Path, job: str) -> tuple[RunEvent, ...]:

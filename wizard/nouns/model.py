@@ -157,7 +157,7 @@ class ModelProfile:
     depthwise_share: float = 0.0
     tied_embeddings: bool = False
     files: tuple[str, ...] = ()
-    downloads: Mapping[str, int] = field(default_factory=dict)
+    downloads: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @property
     def embedding_share(self) -> float:

@@ -22,12 +22,14 @@ from wizard import tasks
 from wizard.errors import BadNeeds, JobNotFound
 from wizard.nouns import ModelProfile, Outcome
 from wizard.ui import (
+    result_history,
     result_layers,
     result_parts,
     step_device,
     step_plan,
     step_quality,
     step_run,
+    try_picture,
     words,
 )
 from wizard.ui.desk import Desk, Updates, Values
@@ -56,6 +58,7 @@ class View(NamedTuple):
     texts: tuple[Any, Any]
     compare: Any
     both: Any
+    pictures: try_picture.View
     alert: Any
     bundle: Any
     report: Any
@@ -87,6 +90,7 @@ def draw(desk: Desk) -> View:
         with gr.Row(elem_classes="nav"):
             compare = gr.Button(words.TRY_BUTTON, elem_id="try-button")
         both = gr.HTML("", elem_id="both", apply_default_css=False)
+    pictures = try_picture.draw()
     alert = gr.HTML("", elem_id="alert-result", apply_default_css=False)
     gr.HTML(_section(words.TAKE, words.TAKE_HINT), apply_default_css=False)
     with gr.Row(elem_classes="downloads"):
@@ -98,7 +102,7 @@ def draw(desk: Desk) -> View:
         again = gr.Button(words.ANOTHER, elem_id="again")
     paying = (payers, changed, flips_head, flips, tried)
     taking = (alert, bundle, report, recipe, how, again)
-    playing = (trying, hint, texts, compare, both)
+    playing = (trying, hint, texts, compare, both, pictures)
     return View(verdict, offers_title, offers, proof, *paying, *playing, *taking)
 
 
@@ -143,6 +147,7 @@ def shown(page: Page) -> list[Any]:
         view.flips,
     ]
     parts += [view.tried, view.trying, view.hint, *view.texts, view.both]
+    parts += view.pictures.shown()
     return [*parts, view.bundle, view.report, view.recipe, view.how, page.session, page.token]
 
 
@@ -165,10 +170,12 @@ def show(page: Page, desk: Desk, session: Session) -> Updates:
         **_paying(view, outcome),
         view.tried: result_layers.damage(outcome) + result_parts.tried(outcome),
         **_playground(view, outcome),
+        **try_picture.show(view.pictures, plan.profile),
         view.bundle: gr.DownloadButton(value=bundle, visible=True),
         view.report: gr.DownloadButton(value=report, visible=True),
         view.recipe: gr.DownloadButton(value=recipe, visible=True),
-        view.how: result_parts.measured_how(outcome),
+        view.how: result_parts.measured_how(outcome)
+        + result_history.history(desk.engine.history(session.owner), job),
     }
 
 
@@ -268,4 +275,5 @@ def wire(page: Page, desk: Desk) -> None:
     quiet = {"concurrency_id": "answers", "concurrency_limit": 2}
     desk.on(view.compare.click, compare, inputs, [view.both], view.alert, **quiet)
     desk.on(view.texts[0].submit, compare, inputs, [view.both], view.alert, **quiet)
+    try_picture.wire(page, desk)
     view.again.click(None, None, None, js="() => compressionWizard.forget()")

@@ -176,6 +176,12 @@ TRIED = "What was tried"
 TRY = "Try both models"
 TRY_BUTTON = "Compare"
 TRY_EMPTY = "write something first"
+TRY_PICTURE_HINT = "The same picture goes through the original and the compressed model."
+TRY_PICTURE = "A picture of yours"
+TRY_EXAMPLE = "Take one of the examples"
+HISTORY = "Your other runs"
+RUN_COLUMNS = ("Began (UTC)", "Model", "Device", "Result")
+RUN_STATES = {"waiting": "Waiting for its turn.", "running": "Running."}
 TAKE = "Take it with you"
 TAKE_HINT = (
     "The bundle holds the model, a runnable example, a check for your device and the report."

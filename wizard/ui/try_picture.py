@@ -1,0 +1,99 @@
+"""Try both models on a picture: one of the visitor's, or the next of those judged on.
+
+Covers: the widgets, the picture with both answers below it. Does not cover: texts (step_result.py),
+opening a stranger's file (a child process does).
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gradio as gr
+
+from wizard.nouns import Json, ModelProfile
+from wizard.ui import result_parts, words
+from wizard.ui.desk import Desk, Updates, Values
+
+if TYPE_CHECKING:
+    from wizard.ui.page import Page
+
+
+class View(NamedTuple):
+    """The widgets; `seen` counts the examples looked at."""
+
+    place: Any
+    seen: Any
+    file: Any
+    another: Any
+    both: Any
+
+    def shown(self) -> list[Any]:
+        """What a new result changes."""
+        return [self.place, self.file, self.both]
+
+
+def draw() -> View:
+    """A box for a picture and a button for one of ours; hidden until pictures are what it is on."""
+    seen = gr.State(0)
+    with gr.Column(visible=False, elem_id="try-picture") as place:
+        gr.HTML(
+            f"<h3 class='sec'>{words.TRY}</h3><p class='mut'>{words.TRY_PICTURE_HINT}</p>",
+            apply_default_css=False,
+        )
+        file = gr.File(
+            label=words.TRY_PICTURE,
+            file_types=[".png", ".jpg", ".jpeg", ".bmp", ".webp"],
+            type="filepath",
+            visible=False,
+            elem_id="try-file",
+            height=120,
+            interactive=True,
+        )
+        with gr.Row(elem_classes="nav"):
+            another = gr.Button(words.TRY_EXAMPLE, elem_id="try-example")
+        both = gr.HTML("", elem_id="both-pictures", apply_default_css=False)
+    return View(place, seen, file, another, both)
+
+
+def show(view: View, profile: ModelProfile) -> Updates:
+    """Open where the model looks at pictures, and empty."""
+    there = profile.image_size is not None
+    return {
+        view.place: gr.Column(visible=there),
+        view.file: gr.File(value=None, visible=there),
+        view.both: "",
+    }
+
+
+def answers(said: Json) -> str:
+    """The picture, what it should be where that is known, and both answers."""
+    if not isinstance(said, dict):
+        return ""
+    name, label = str(said["name"]), str(said["label"])
+    known = name + (f", labelled \u201c{label}\u201d" if label else "")
+    return (
+        f"<figure class='tried-picture'><img src='data:image/png;base64,{said['picture']}' "
+        f"alt='{escape(known, quote=True)}'><figcaption>{escape(known)}</figcaption></figure>"
+        f"{result_parts.both(said)}"
+    )
+
+
+def wire(page: Page, desk: Desk) -> None:
+    """A file is tried as soon as it is there; the button goes through the examples."""
+    view = page.result.pictures
+
+    def own(values: Values) -> Updates:
+        job, file = values[page.session].job, values[view.file]
+        return {view.both: answers(desk.engine.try_picture(job, str(file), 0)) if file else ""}
+
+    def example(values: Values) -> Updates:
+        number = values[view.seen]
+        said = desk.engine.try_picture(values[page.session].job, None, number)
+        return {view.both: answers(said), view.seen: number + 1}
+
+    quiet = {"concurrency_id": "answers", "concurrency_limit": 2}
+    alert = page.result.alert
+    desk.on(view.file.upload, own, [page.session, view.file], [view.both], alert, **quiet)
+    inputs = [page.session, view.seen]
+    desk.on(view.another.click, example, inputs, [view.both, view.seen], alert, **quiet)
