@@ -64,8 +64,18 @@
       if (group.getAttribute("aria-labelledby") !== title.id) group.setAttribute("aria-labelledby", title.id);
     }
   });
+  // On phones Gradio draws a step as a dot without a name; its filter has a hint but no label.
+  const name = (one, said) => { if (one.getAttribute("aria-label") !== said) one.setAttribute("aria-label", said); };
+  const nameAll = () => {
+    document.querySelectorAll(".step-button[aria-controls^=s-]").forEach((one) => {
+      const word = one.getAttribute("aria-controls").slice(2);
+      name(one, word[0].toUpperCase() + word.slice(1));
+    });
+    document.querySelectorAll("#flips .search-input").forEach((one) => name(one, one.title || "Filter"));
+  };
   const mendAll = () => {
     mend();
+    nameAll();
     document.querySelectorAll("code[data-link]").forEach((one) => {
       if (one.textContent === one.dataset.link) one.textContent = location.href.split("#")[0] + one.dataset.link;
     });

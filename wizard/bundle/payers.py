@@ -82,7 +82,7 @@ def parts_table(found: WhoPays) -> str:
         )
         for one in leading(found.slices)
     ]
-    headings = ("Part", "Rows", "Before", "After", "Lost (95 %)", "By chance", "")
+    headings = ("Part", "Rows", "Before", "After", "Lost (95 %)", "By chance", "Stands out")
     few = found.too_small
     had = "1 part has" if few == 1 else f"{few} parts have"
     note = f"<p class='mut'>{had} too few rows to be looked at.</p>"

@@ -106,7 +106,7 @@ def before_after(before: Measurement, after: Measurement) -> str:
         *measured_rows(before, after),
         ("What the file is", before.audit.label, after.audit.label, "", Basis.CONFIG.value),
     ]
-    return charts.table(("", "Before", "After", "Change", "Basis"), rows)
+    return charts.table(("What", "Before", "After", "Change", "Basis"), rows)
 
 
 def measured_rows(before: Measurement, after: Measurement) -> list[tuple[str, str, str, str, str]]:

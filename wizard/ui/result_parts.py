@@ -276,7 +276,7 @@ def _tried_row(title: str, after: Measurement | None, end: str, css: str) -> str
             escape(after.audit.label),
             f"{charts.show_number(after.size.value)} MB",
             _in_turns(after),
-            _score_of(after),
+            _score_of(after).replace(" ", "\u00a0"),
         ]
     names = ("What the file is", "File", "One answer here", "Score", "Verdict")
     rest = "".join(

@@ -178,7 +178,7 @@ def _found(run: RunView) -> str:
         (run.title_of(one.candidate_id), "\u2013", "\u2013", "\u2013", one.because)
         for one in run.discarded
     ]
-    headings = ("What", "File", "One answer here", "Score", "")
+    headings = ("What", "File", "One answer here", "Score", "What came of it")
     return _section(words.FOUND, charts.table(headings, rows) + _best(run))
 
 
