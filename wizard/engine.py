@@ -177,7 +177,14 @@ def _advised(profile: ModelProfile, needs: Needs) -> Plan:
 def command_for(plan: Plan) -> str:
     """The command that does the same in a terminal."""
     typed = command(plan.needs, plan.profile.ref)
+    if plan.dry_run:
+        return run.dry.command_of(typed)
     return run.pair.command_of(plan, typed) if run.pair.is_pair(plan) else typed
+
+
+def dry_plan(plan: Plan) -> Plan:
+    """The plan as a dry run, to be started like any other: random weights, size and speed only."""
+    return run.dry.plan_of(plan)
 
 
 def pair_of(before: str, after: str, model: str | None) -> run.pair.Pair:
@@ -362,7 +369,12 @@ def pack(job: str) -> ArtifactBundle:
 
 
 def result(job: str, bundle_folder: Path | None) -> Mapping[str, Json]:
-    """The wizard.run/1 object of a job; `bundle_folder` names where the bundle was copied to."""
+    """The wizard.run/1 object of a job; `bundle_folder` names where the bundle was copied to.
+
+    Of a dry run the wizard.dry-run/1 object, as far as it came.
+    """
+    if plan_of(job).dry_run:
+        return run.dry.read(jobs.folder_of(jobs_root(), job))
     outcome = compare(job)
     if outcome is None:
         raise JobNotFound(job=job)

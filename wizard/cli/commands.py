@@ -153,7 +153,15 @@ def _workload(options: argparse.Namespace) -> Workload | None:
 def plan(options: argparse.Namespace) -> int:
     """The plan; exit status 2 when there is no candidate."""
     made = engine.advise(*_asked(options))
-    show_plan.plan(made, engine.command_for(made), as_json=options.json)
+    tried = None
+    if options.dry_run and made.candidates:
+        made = engine.dry_plan(made)
+        job = engine.start(made, owner="command line")
+        last = _follow(job, quiet=options.quiet)
+        if last.ending is not Ending.FINISHED:
+            return show.failed_job(job, last, as_json=options.json)
+        tried = engine.result(job, None)
+    show_plan.plan(made, engine.command_for(made), tried, as_json=options.json)
     return 0 if made.candidates else REFUSED
 
 

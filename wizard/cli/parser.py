@@ -134,7 +134,13 @@ def _contract(command: Parser) -> None:
 
 
 def _plan(commands: Commands[Parser]) -> None:
-    _needs(_add(commands, "plan", "candidates, forecasts, reasons, refusals"))
+    command = _add(commands, "plan", "candidates, forecasts, reasons, refusals")
+    _needs(command)
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="try them on random weights: size and speed measured, nothing downloaded",
+    )
 
 
 def _run(commands: Commands[Parser]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wizard.advise.trace import record_of
-from wizard.cli import show
+from wizard.cli import show, show_dry
 from wizard.nouns import Json, Plan, Quantity, RuleTrace, jsonable
 
 PLAN_SCHEMA = "wizard.plan/1"
@@ -21,11 +21,20 @@ HEADS = (
 )
 
 
-def plan(made: Plan, command: str, *, as_json: bool) -> None:
-    """The contract, the candidates with ranges and reasons, and what was not chosen."""
+def plan(
+    made: Plan, command: str, tried: Mapping[str, Json] | None = None, *, as_json: bool
+) -> None:
+    """The contract, the candidates with ranges and reasons, and what was not chosen.
+
+    `tried` is the wizard.dry-run/1 object of a dry run.
+    """
     if as_json:
-        show.emit({"schema": PLAN_SCHEMA, **_object(made), "command": command})
+        dry = {"dry_run": tried} if tried is not None else {}
+        show.emit({"schema": PLAN_SCHEMA, **_object(made), **dry, "command": command})
         return
+    if tried is not None:
+        show_dry.table(tried)
+        show.say()
     show.say(made.sentence)
     for rank, candidate in enumerate(made.candidates, 1):
         show.say()

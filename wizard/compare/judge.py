@@ -45,14 +45,21 @@ def judge(
 
     With `payers` a part of the data that lost far more than the tolerance is a MISS of its own.
     """
-    made_from = plan.profile_of(candidate_id)
-    clauses = [_budget(plan, budget, original, after, made_from) for budget in plan.needs.budgets]
+    clauses = within_budgets(plan, candidate_id, original, after)
     clauses.append(quality_clause(plan, original, after))
     parts = parts_clause(plan, payers) if payers is not None else None
     clauses += [parts] if parts is not None else []
     return CandidateVerdict(
         candidate_id=candidate_id, overall=overall(clauses), clauses=tuple(clauses)
     )
+
+
+def within_budgets(
+    plan: Plan, candidate_id: str, original: Measurement, after: Measurement
+) -> list[Clause]:
+    """The clauses on latency, size and memory, which need no answers."""
+    made_from = plan.profile_of(candidate_id)
+    return [_budget(plan, budget, original, after, made_from) for budget in plan.needs.budgets]
 
 
 def overall(clauses: list[Clause]) -> Verdict:

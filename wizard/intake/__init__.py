@@ -8,6 +8,7 @@ Does not cover: what to do with the model (advise), its data (examples).
 from wizard.intake.card import cached, examine
 from wizard.intake.machine import host_facts, this_machine
 from wizard.intake.source import folder_here, folder_of, parse_ref, resolve
+from wizard.intake.weightless import with_random_weights
 from wizard.intake.weights import check_weights
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "parse_ref",
     "resolve",
     "this_machine",
+    "with_random_weights",
 ]

@@ -173,6 +173,15 @@ def folder_here(ref: ModelRef) -> Path:
     return folder_of(ref, lambda fraction, detail: None)
 
 
+def small_files_of(ref: ModelRef, report: Callable[[float, str], None]) -> Path:
+    """A local folder with everything but the weights; of a Hub model no weights are fetched."""
+    found = listing(ref)
+    if ref.source is not Source.HUB or _offline():
+        return found.folder
+    report(0.1, "downloading all but the weights")
+    return Path(_download(ref, _small(found.files)))
+
+
 def _small(files: dict[str, int]) -> list[str]:
     """What a job needs besides the weights: never a folder below, never a file of gigabytes."""
     return [

@@ -22,7 +22,7 @@ from wizard import library
 from wizard.errors import DiskFull, MemoryFull, TimeUp, Unexpected, WizardError
 from wizard.jobs import steps, store
 from wizard.nouns import Ending, Explained, Finished, Noted, RunEvent
-from wizard.run import Site, pair, result_object, walk
+from wizard.run import Site, dry, pair, result_object, walk
 from wizard.run.outcome import write_json
 
 WATCH_SECONDS = 0.25
@@ -134,6 +134,11 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
         apply=steps.apply_apart,
         open=partial(intake.folder_of, seconds=60 * request.plan.needs.minutes),
     )
+    if request.plan.dry_run:
+        found = dry.walk(request.plan, site)
+        log.finish(Finished(at=time.time(), ending=Ending.FINISHED, sentence=found.sentence,
+                            result=store.RESULT))  # fmt: skip
+        return 0
     outcome, packed = walk(request.plan, pair.site_for(request.plan, site))
     write_json(folder / store.RESULT, result_object(outcome, packed))
     log.finish(

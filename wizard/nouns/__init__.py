@@ -76,6 +76,8 @@ from wizard.nouns.model import Workload as Workload
 from wizard.nouns.verdicts import CandidateVerdict as CandidateVerdict
 from wizard.nouns.verdicts import Clause as Clause
 from wizard.nouns.verdicts import Comparison as Comparison
+from wizard.nouns.verdicts import DryCandidate as DryCandidate
+from wizard.nouns.verdicts import DryRun as DryRun
 from wizard.nouns.verdicts import Failed as Failed
 from wizard.nouns.verdicts import Flip as Flip
 from wizard.nouns.verdicts import Glance as Glance

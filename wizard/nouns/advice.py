@@ -323,7 +323,8 @@ class Plan:
     """Ranked candidates (first = recommended) and everything that explains the ranking.
 
     `ladder`: what is tried after them while the contract is not kept, from cheap to costly.
-    `siblings` are offered and not yet accepted; `sibling` is the one that was.
+    `siblings` are offered and not yet accepted; `sibling` is the one that was. `dry_run`: try the
+    candidates on random weights, for size and speed only.
     """
 
     profile: ModelProfile
@@ -341,6 +342,7 @@ class Plan:
     ladder: tuple[Candidate, ...] = ()
     siblings: tuple[SiblingOffer, ...] = ()
     sibling: ModelProfile | None = None
+    dry_run: bool = False
 
     def profile_of(self, candidate_id: str) -> ModelProfile:
         """The model that a candidate was made from: the sibling's card, or the original's."""

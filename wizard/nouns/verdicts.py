@@ -13,7 +13,7 @@ from typing import Literal
 
 from wizard.nouns.advice import CounterOffer, Plan
 from wizard.nouns.measured import Measurement
-from wizard.nouns.model import Basis, Quantity
+from wizard.nouns.model import Basis, HostFacts, Quantity
 
 # --------------------------------------------------------------------------- verdicts
 
@@ -62,6 +62,40 @@ class CandidateVerdict:
     candidate_id: str
     overall: Verdict
     clauses: tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryCandidate:
+    """What a recipe gave on random weights: figures and the clauses they decide, or why it failed.
+
+    `latency` is the median of one request; `original_latency` the original's, taken in turns.
+    """
+
+    candidate_id: str
+    title: str
+    size: Quantity | None = None
+    latency: Quantity | None = None
+    original_latency: Quantity | None = None
+    memory: Quantity | None = None
+    label: str = ""
+    clauses: tuple[Clause, ...] = ()
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """Size and speed of every candidate before any weight was downloaded; quality is not known.
+
+    `seconds` is how long all of it took.
+    """
+
+    size: Quantity
+    latency: Quantity
+    memory: Quantity
+    candidates: tuple[DryCandidate, ...]
+    host: HostFacts
+    seconds: float
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,14 @@
 """The foreman: walks a plan from checkpoint to bundle and always keeps the best so far.
 
 Covers: `plan_for` (profile + needs -> plan), `walk` (plan -> events and an outcome on disk),
-`result_object` (outcome -> the wizard.run/1 JSON object), `pair` (two given models compared),
-`offers` (what to relax; a job judged by another contract), `evidence` (rules held against the
-bundled samples), `shared` (work that a later job uses again).
+`dry` (candidates tried on random weights), `result_object` (outcome -> the wizard.run/1 JSON
+object), `pair` (two given models compared), `offers` (what to relax; a job judged by another
+contract), `evidence` (rules held against the bundled samples), `shared` (work that a later job
+uses again).
 Does not cover: processes, limits, cancelling; those are `jobs`.
 """
 
-from wizard.run import evidence, offers, pair, shared
+from wizard.run import dry, evidence, offers, pair, shared
 from wizard.run.outcome import read_outcome
 from wizard.run.planning import plan_for
 from wizard.run.result import result_object
@@ -19,6 +20,7 @@ __all__ = [
     "ORIGINAL",
     "SIBLING_FOLDER",
     "Site",
+    "dry",
     "evidence",
     "offers",
     "pair",

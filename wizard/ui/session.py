@@ -12,7 +12,10 @@ from wizard.nouns import ModelProfile, Needs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """`answered` counts the steps whose Next was pressed; `asked` is the model as typed."""
+    """`answered` counts the steps whose Next was pressed; `asked` is the model as typed.
+
+    `dry_job` is the dry run of the plan on the screen.
+    """
 
     owner: str = ""
     asked: str = ""
@@ -20,6 +23,7 @@ class Session:
     needs: Needs | None = None
     answered: int = 0
     job: str | None = None
+    dry_job: str | None = None
     finished: bool = False
 
     def __hash__(self) -> int:

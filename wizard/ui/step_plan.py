@@ -15,7 +15,7 @@ import gradio as gr
 from wizard.advise.trace import record_of
 from wizard.cited import cited
 from wizard.nouns import Candidate, CounterOffer, Needs, Plan, Refusal, RuleTrace
-from wizard.ui import pieces, plan_siblings, step_device, step_run, words
+from wizard.ui import pieces, plan_dry, plan_siblings, step_device, step_run, words
 from wizard.ui.desk import Desk, Updates, Values
 from wizard.ui.session import Session
 
@@ -37,6 +37,7 @@ class View(NamedTuple):
     siblings_title: Any
     siblings: list[Any]
     candidates: Any
+    dry: plan_dry.View
     rest: Any
     only: Any
     alert: Any
@@ -52,6 +53,7 @@ class View(NamedTuple):
             self.siblings_title,
             *self.siblings,
             self.candidates,
+            *self.dry,
             self.rest,
             self.only,
             self.start,
@@ -67,6 +69,7 @@ def draw(desk: Desk) -> View:
         offers = offer_buttons("offer")
     siblings_title, siblings = plan_siblings.draw()
     candidates = gr.HTML("", elem_id="candidates", apply_default_css=False)
+    dry = plan_dry.draw()
     rest = gr.HTML("", elem_id="plan-rest", apply_default_css=False)
     with gr.Accordion(words.EXPERT, open=False, elem_id="expert"):
         only = gr.Radio(
@@ -89,6 +92,7 @@ def draw(desk: Desk) -> View:
         siblings_title,
         siblings,
         candidates,
+        dry,
         rest,
         only,
         alert,
@@ -124,6 +128,7 @@ def show(view: View, desk: Desk, session: Session) -> Updates:
         view.siblings_title: plan_siblings.title(plan),
         **plan_siblings.offered(view.siblings, plan),
         view.candidates: candidates(plan),
+        **plan_dry.forgotten(view.dry),
         view.rest: rest(plan, desk.engine.command_for(plan)),
         view.only: gr.Radio(choices=choices, value=""),
         view.start: gr.Button(interactive=bool(plan.candidates)),
@@ -305,6 +310,7 @@ def wire(page: Page, desk: Desk) -> None:
     for number, button in enumerate(view.offers):
         desk.on(button.click, accept(number), [page.session], changed, view.alert)
     _wire_siblings(page, desk)
+    plan_dry.wire(page, desk)
     inputs = [page.session, view.only]
     desk.on(view.only.input, narrow, inputs, [view.rest], view.alert)
     outputs = [*step_run.entering(page), page.steps]

@@ -134,6 +134,13 @@ TRACK_RECORD = "On our samples:"
 CHANGE = "What would change this plan"
 COMMAND = "The same in a terminal"
 JOB_COST = "What the run costs here"
+DRY_RUN = "Try size and speed first, without its weights"
+DRY_RUN_TITLE = "Size and speed, tried on random weights"
+DRY_RUN_MEANS = (
+    "The architecture was built from its config alone and nothing else was downloaded. Size and "
+    "speed do not hang on what the weights are; quality does, so only the run can tell it."
+)
+NOT_MEASURED = "not measured"
 OFFERS = "This looks out of reach. Easier would be:"
 ACCEPT = "Accept: "
 SIBLINGS = "Before anything is compressed: a smaller published model may do"
