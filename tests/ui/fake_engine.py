@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from tests.ui.fake_values import outcome_of, plan_of, profile_of, this_machine
+from tests.ui.fake_values import dry_run_of, outcome_of, plan_of, profile_of, this_machine
 from wizard import library
 from wizard.errors import (
     BadNeeds,
@@ -44,6 +44,7 @@ from wizard.nouns import (
     Progress,
     Source,
     SupportLevel,
+    jsonable,
 )
 from wizard.run.offers import relaxed
 
@@ -157,6 +158,13 @@ class FakeEngine:
         words += f" --max-drop {needs.tolerance.points:g}"
         words += f" --only {needs.only}" if needs.only else ""
         return words + " --out out/"
+
+    def dry_plan(self, plan):
+        return replace(plan, dry_run=True)
+
+    def result(self, job, bundle_folder):
+        plan = self._job(job).plan
+        return jsonable(dry_run_of(plan, outcome_of(plan, {c.id for c in plan.candidates})))
 
     def start(self, plan, *, owner="local"):
         with self._lock:

@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 
 from wizard.compare import compare, judge, who_pays
+from wizard.compare.judge import within_budgets
 from wizard.nouns import (
     Answers,
     Artifact,
@@ -16,6 +17,8 @@ from wizard.nouns import (
     Candidate,
     CounterOffer,
     Device,
+    DryCandidate,
+    DryRun,
     ExampleSet,
     Failed,
     Forecast,
@@ -42,6 +45,7 @@ from wizard.nouns import (
     Workload,
     WouldChange,
 )
+from wizard.run import dry
 from wizard.run.offers import measured_offers
 
 LABELS = [
@@ -350,4 +354,33 @@ def outcome_of(plan, names):
         data_origin="the bundled examples",
         payers=payers,
         counter_offers=measured_offers(plan, original, measurements, verdicts.values(), payers),
+    )
+
+
+def dry_run_of(plan, outcome):
+    """The same figures as a dry run would tell them: no quality."""
+    tried = [
+        DryCandidate(
+            candidate_id=c.id,
+            title=c.title,
+            size=after.size,
+            latency=after.latency.p50,
+            original_latency=after.against.p50 if after.against else None,
+            memory=after.memory.peak,
+            label=after.audit.label,
+            clauses=tuple(within_budgets(plan, c.id, outcome.original, after)),
+        )
+        if (after := outcome.measurements.get(c.id))
+        else DryCandidate(candidate_id=c.id, title=c.title, failed=outcome.failed[0].because)
+        for c in plan.candidates
+    ]
+    first = outcome.original
+    return DryRun(
+        size=first.size,
+        latency=first.latency.p50,
+        memory=first.memory.peak,
+        candidates=tuple(tried),
+        host=first.host,
+        seconds=21.0,
+        sentence=dry.sentence_of(tried),
     )

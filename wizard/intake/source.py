@@ -176,10 +176,9 @@ def folder_here(ref: ModelRef) -> Path:
 def small_files_of(ref: ModelRef, report: Callable[[float, str], None]) -> Path:
     """A local folder with everything but the weights; of a Hub model no weights are fetched."""
     found = listing(ref)
-    if ref.source is not Source.HUB or _offline():
+    if found.repository is None:
         return found.folder
-    report(0.1, "downloading all but the weights")
-    return Path(_download(ref, _small(found.files)))
+    return download.download(ref, found.repository, _small(found.files), report)
 
 
 def _small(files: dict[str, int]) -> list[str]:

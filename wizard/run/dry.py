@@ -157,7 +157,7 @@ def _keep(state: Walk, first: Measurement, found: Sequence[DryCandidate]) -> Dry
         candidates=tuple(found),
         host=state.site.host,
         seconds=round(state.site.clock() - state.began, 1),
-        sentence=_sentence(found),
+        sentence=sentence_of(found),
     )
     write_json(state.site.folder / RESULT, {"schema": SCHEMA, **_object(result)})
     return result
@@ -185,7 +185,8 @@ def verdict_of(one: DryCandidate) -> Verdict | None:
     return next((each for each in order if each in said), None)
 
 
-def _sentence(found: Sequence[DryCandidate]) -> str:
+def sentence_of(found: Sequence[DryCandidate]) -> str:
+    """How many keep the limits that size and speed decide."""
     tried = [one for one in found if not one.failed]
     limits = sorted({_bare(clause) for one in tried for clause in one.clauses})
     if not tried:

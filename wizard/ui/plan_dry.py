@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gradio as gr
 
 from wizard import charts
-from wizard.nouns import Json, Verdict
+from wizard.nouns import Ending, Json, Verdict
 from wizard.ui import words
 from wizard.ui.desk import Desk, Updates, Values
 from wizard.ui.session import Session
@@ -58,7 +58,7 @@ def _followed(view: View, desk: Desk, session: Session) -> Updates:
         said = run.now.title if run.now else words.WAITING
         told = f"<p role='status'>{escape(said)} \u2026</p>{_bar(round(100 * run.fraction))}"
         return {view.found: _card(told), view.button: gr.Button(visible=False)}
-    if run.ending.result is None:
+    if run.ending.ending is not Ending.FINISHED:
         said = f"{run.ending.sentence} {run.ending.next}"
         shown = _card(f"<p role='status'>{escape(said)}</p>")
     else:
