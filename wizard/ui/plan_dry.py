@@ -36,7 +36,8 @@ class View(NamedTuple):
 def draw() -> View:
     """A button that costs nothing to press, and the place for what it finds."""
     found = gr.HTML("", elem_id="dry-run-found", apply_default_css=False)
-    button = gr.Button(words.DRY_RUN, elem_id="dry-run", size="md")
+    with gr.Row(elem_classes="offers"):
+        button = gr.Button(words.DRY_RUN, elem_id="dry-run", size="md")
     return View(button, found, gr.Timer(1.0, active=False))
 
 
@@ -60,10 +61,12 @@ def _followed(view: View, desk: Desk, session: Session) -> Updates:
         return {view.found: _card(told), view.button: gr.Button(visible=False)}
     if run.ending.ending is not Ending.FINISHED:
         said = f"{run.ending.sentence} {run.ending.next}"
-        shown = _card(f"<p role='status'>{escape(said)}</p>")
-    else:
-        shown = _card(table(desk.engine.result(job, None)))
-    return {**forgotten(view), view.found: shown}
+        return {**forgotten(view), view.found: _card(f"<p role='status'>{escape(said)}</p>")}
+    return {
+        view.found: _card(table(desk.engine.result(job, None))),
+        view.timer: gr.Timer(active=False),
+        view.button: gr.Button(visible=False),
+    }
 
 
 def _card(inside: str) -> str:
@@ -94,7 +97,7 @@ def table(tried: Mapping[str, Json]) -> str:
         )
     headings = ("What", "File", "One answer here", "Your limits", "Quality")
     told = f"<p class='best'>{escape(str(tried['sentence']))}</p>"
-    return f"{told}{charts.table(headings, rows)}<p class='mut'>{words.DRY_RUN_MEANS}</p>"
+    return f"{told}<p class='mut'>{words.DRY_RUN_MEANS}</p>{charts.table(headings, rows)}"
 
 
 def _short(name: str) -> str:
