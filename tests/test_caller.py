@@ -54,5 +54,5 @@ def test_a_child_is_told_the_token_and_opens_what_is_closed(monkeypatch):
         card = jobs.ask("examine", {"ref": ref, "workload": None, "cache": None})
 
     assert card["ref"]["revision"]
-    assert card["downloads"]["model.safetensors"] == len(a_weight_file())
+    assert dict(card["downloads"])["model.safetensors"] == len(a_weight_file())
     assert TOKEN not in json.dumps(card)

@@ -34,6 +34,7 @@ from wizard.nouns import (
     CandidateFailed,
     Ending,
     Finished,
+    HubModel,
     JobStarted,
     Measured,
     ModelRef,
@@ -108,9 +109,22 @@ class FakeEngine:
     # ------------------------------------------------------------ the seven
     def examine(self, ref, workload=None):
         if ref.source is Source.HUB and ref.name.startswith("nobody/"):
-            raise RepoNotFound(model=str(ref))
+            raise RepoNotFound(model=str(ref), suggestion="")
         profile = profile_of(ref, self.samples())
         return replace(profile, workload=workload) if workload else profile
+
+    def search(self, words):
+        if len(words) < 2:
+            return []
+        hits = (
+            HubModel(name="them/tiny-intents", task="text-classification", downloads=1_250_000),
+            HubModel(name="them/intents-large", task="text-classification", gated=True),
+            HubModel(name="other/intents-video", task="text-to-video", downloads=300),
+        )
+        return [one for one in hits if words.lower() in one.name]
+
+    def left_to_download(self, profile):
+        return profile.download_bytes
 
     def preview_data(self, profile, path):
         if path == "sample":

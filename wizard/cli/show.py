@@ -32,6 +32,7 @@ from wizard.nouns import (
     Sample,
     jsonable,
 )
+from wizard.nouns import Progress as Step
 
 if TYPE_CHECKING:
     from wizard.bundle import Verified
@@ -42,6 +43,7 @@ Column: TypeAlias = tuple[str, Callable[..., str]]
 
 SLICES_SHOWN, SLICES_IF_NONE = 5, 3
 HEADINGS = ("", "part", "rows", "before", "after", "lost (95 %)", "by chance")
+OPENING = "open"  # the phase that downloads; what others do within takes seconds
 INSPECT_SCHEMA, ERROR_SCHEMA = "wizard.inspect/1", "wizard.error/1"
 
 
@@ -154,7 +156,7 @@ def profile(shown: ModelProfile, *, as_json: bool) -> None:
     """The model card."""
     if as_json:
         left = engine.left_to_download(shown)
-        model = {**_mapping(jsonable(shown)), "download_bytes": left}
+        model = {**_mapping(jsonable(shown)), "left_to_download": left}
         emit({"schema": INSPECT_SCHEMA, "model": model, "host": engine.host()})
         return
     facts = [
@@ -176,7 +178,7 @@ def profile(shown: ModelProfile, *, as_json: bool) -> None:
 
 def _download(shown: ModelProfile) -> str:
     """What a job would fetch, to the byte, and how much of it is here already."""
-    whole = sum(shown.downloads.values())
+    whole = shown.download_bytes
     left = engine.left_to_download(shown)
     if not whole:
         return ""
@@ -210,6 +212,13 @@ class Progress:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._titles: dict[str, str] = {}
+        self._tenths: dict[str, int] = {}
+
+    def _got_on(self, event: Step) -> str:
+        """How far a download is, each time it got on by a tenth."""
+        tenth, known = int(10 * event.fraction), self._tenths.get(event.phase, -1)
+        self._tenths[event.phase] = max(tenth, known)
+        return f"    {event.detail}" if event.phase == OPENING and tenth > known else ""
 
     def tell(self, event: RunEvent) -> None:
         """Print what a person following along wants to know."""
@@ -217,7 +226,7 @@ class Progress:
             self._titles = {phase: title for phase, title, _ in event.phases}
         if isinstance(event, PhasesAdded):
             self._titles |= {phase: title for phase, title, _ in event.phases}
-        line = self._line(event)
+        line = self._got_on(event) if isinstance(event, Step) else self._line(event)
         if line and not self._quiet:
             print(line, file=sys.stderr, flush=True)
 

@@ -223,7 +223,7 @@ def _profile(
         tied_embeddings=bool(config.get("tie_word_embeddings", False))
         and (task is None or tasks.card_of(task).word_head),
         files=tuple(sorted(found.files)),
-        downloads=found.downloads,
+        downloads=tuple(sorted(found.downloads.items())),
     )
 
 

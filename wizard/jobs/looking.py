@@ -28,4 +28,4 @@ def left_to_download(profile: ModelProfile) -> int:
     if profile.ref.source is not Source.HUB or profile.ref.revision is None:
         return 0
     place = hub.cache_of(profile.ref.name) / "snapshots" / profile.ref.revision
-    return sum(size for name, size in profile.downloads.items() if not (place / name).exists())
+    return sum(size for name, size in profile.downloads if not (place / name).exists())

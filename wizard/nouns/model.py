@@ -131,7 +131,7 @@ class ModelProfile:
 
     `macs` are multiply-accumulates of one request at `workload`. `depthwise_share` is the share
     of conv parameters that sit in depthwise convolutions (fragile under 8 bits). `weights_bytes`
-    is what the weight files hold; `downloads` are the bytes a job would fetch, by file.
+    is what the weight files hold; `downloads` the bytes a job would fetch, by file.
     """
 
     ref: ModelRef
@@ -157,7 +157,11 @@ class ModelProfile:
     depthwise_share: float = 0.0
     tied_embeddings: bool = False
     files: tuple[str, ...] = ()
-    downloads: Mapping[str, int] = field(default_factory=dict, hash=False)
+    downloads: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def download_bytes(self) -> int:
+        return sum(size for _, size in self.downloads)
 
     @property
     def embedding_share(self) -> float:

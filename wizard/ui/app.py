@@ -14,12 +14,14 @@ import socket
 import tempfile
 from dataclasses import replace
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 
+from wizard import limits
 from wizard.errors import JobNotFound, PortTaken, WizardError
 from wizard.nouns import Device
 from wizard.ui import (
@@ -52,7 +54,7 @@ STEP_IDS = ("model", "device", "quality", "plan", "run", "result")
 
 def build(engine: Engine, *, hosted: bool = False) -> Any:
     """The whole app as gr.Blocks, not yet served."""
-    desk = Desk(engine=engine, hosted=hosted)
+    desk = Desk(engine=engine, hosted=hosted, sign_in=_may_sign_in())
     with gr.Blocks(
         title=words.NAME,
         fill_width=True,
@@ -65,6 +67,12 @@ def build(engine: Engine, *, hosted: bool = False) -> Any:
             step.wire(page, desk)
         _wire(blocks, page, desk)
     return blocks.queue(max_size=40, default_concurrency_limit=4)
+
+
+def _may_sign_in() -> bool:
+    """Whether this app is registered with the Hub (a Space with hf_oauth is) and can sign in."""
+    needed = ("authlib", "itsdangerous")
+    return bool(os.environ.get("OAUTH_CLIENT_ID")) and all(map(find_spec, needed))
 
 
 def _draw(desk: Desk) -> Page:
@@ -269,6 +277,7 @@ def serve(
     if hosted:
         home = Path(tempfile.gettempdir()) / "compression-wizard"
         os.environ.setdefault("WIZARD_HOME", str(home))
+        os.environ[limits.HOSTED] = "1"
         engine.sweep(KEPT_SECONDS)
     blocks = build(engine, hosted=hosted)
     blocks.launch(

@@ -9,25 +9,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import wraps
 from typing import Any
 
-from wizard.errors import ModelNotFound, QueueFull, WizardError
+import gradio as gr
+
+from wizard.errors import ModelNotFound, QueueFull, RepoGated, RepoNotFound, WizardError
+from wizard.jobs import caller
 from wizard.nouns import Explained, ModelRef, Source
 from wizard.ui import pieces, words
 from wizard.ui.engine_protocol import Engine
 
 Values = Mapping[Any, Any]
 Updates = Mapping[Any, Any]
-Handler = Callable[[Values], Updates]
+Handler = Callable[..., Updates]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """`hosted`: strangers use this app, so no folder of this machine is opened."""
+    """`hosted`: strangers use this app, so no folder of this machine is opened.
+
+    `sign_in`: visitors may sign in at the Hub, and the engine then asks in their name.
+    """
 
     engine: Engine
     hosted: bool
+    sign_in: bool = False
 
     def ref(self, text: str) -> ModelRef:
         """The model as typed. In hosted mode a folder is refused whether or not it exists."""
@@ -41,19 +47,29 @@ class Desk:
     def explained(self, error: WizardError) -> Explained:
         """The error in words. A job's id opens it, so a full queue never names whose job it is."""
         said = self.engine.explain(error)
-        return replace(said, next=words.BUSY_NEXT) if isinstance(error, QueueFull) else said
+        if isinstance(error, QueueFull):
+            return replace(said, next=words.BUSY_NEXT)
+        if self.sign_in and isinstance(error, RepoGated | RepoNotFound):
+            return replace(said, next=words.SIGN_IN_NEXT)
+        return said
 
     def guarded(self, handler: Handler, alert: Any) -> Handler:
         """The handler, or its error in words; on an error nothing else on the page changes."""
 
-        @wraps(handler)
         def answer(values: Values) -> Updates:
             try:
                 return {alert: "", **handler(values)}
             except WizardError as error:
                 return {alert: pieces.alert(self.explained(error))}
 
-        return answer
+        # Gradio hands over the token of whoever signed in where this very type is asked for.
+        def answer_visitor(values: Values, token: gr.OAuthToken | None) -> Updates:
+            with caller.on_behalf_of(token.token if token else None):
+                return answer(values)
+
+        found = answer_visitor if self.sign_in else answer
+        found.__name__ = handler.__name__
+        return found
 
     def on(
         self,

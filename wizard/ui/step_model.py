@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gradio as gr
 
 from wizard import tasks
-from wizard.errors import BadNeeds
+from wizard.errors import BadInput, BadNeeds
 from wizard.nouns import (
     Budget,
+    HubModel,
     ModelProfile,
     Needs,
     Plan,
     Source,
     SupportLevel,
+    Task,
     Tolerance,
 )
 from wizard.ui import pieces, step_device, words
@@ -40,6 +42,7 @@ class View(NamedTuple):
     choice: Any
     own: Any
     look: Any
+    found: Any
     card: Any
     alert: Any
     next: Any
@@ -71,11 +74,30 @@ def draw(desk: Desk) -> View:
             scale=4,
         )
         look = gr.Button(words.LOOK, elem_id="look", scale=0)
+    found = gr.Radio(
+        [],
+        label=words.ON_THE_HUB,
+        visible=False,
+        elem_id="hub-found",
+        elem_classes=["cards", "two", "small"],
+        interactive=True,
+    )
+    _sign_in(desk)
     card = gr.HTML(_waiting(), elem_id="model-card", apply_default_css=False)
     alert = gr.HTML("", elem_id="alert-model", apply_default_css=False)
     with gr.Row(elem_classes="nav"):
         forward = gr.Button(words.NEXT_DEVICE, variant="primary", elem_id="next-model")
-    return View(choice=choice, own=own, look=look, card=card, alert=alert, next=forward)
+    return View(
+        choice=choice, own=own, look=look, found=found, card=card, alert=alert, next=forward
+    )
+
+
+def _sign_in(desk: Desk) -> None:
+    """Only where the app is registered with the Hub, as a Space is."""
+    if desk.sign_in:
+        gr.LoginButton(words.SIGN_IN, logout_value=words.SIGN_OUT, elem_id="sign-in", scale=0)
+        why = f"<p class='mut'>{words.SIGN_IN_WHY}</p>"
+        gr.HTML(why, elem_id="sign-in-why", apply_default_css=False)
 
 
 def read(view: View, values: Values) -> str:
@@ -88,8 +110,11 @@ def read(view: View, values: Values) -> str:
     raise BadNeeds(name="The model", value="empty", because="pick one, or write the id of one")
 
 
-def show(profile: ModelProfile, plan: Plan | None) -> str:
-    """The card. `plan` is a first one, for the cost of the job; None when there is none."""
+def show(profile: ModelProfile, plan: Plan | None, left: int = 0) -> str:
+    """The card. `plan` is a first one, for the cost of the job; None when there is none.
+
+    `left` are the bytes still to download.
+    """
     support = profile.support
     nearest = f" <span class='mut'>{escape(support.nearest)}</span>" if support.nearest else ""
     head = (
@@ -97,16 +122,26 @@ def show(profile: ModelProfile, plan: Plan | None) -> str:
         f"{pieces.badge(support.level.value, pieces.SUPPORT_CSS[support.level])}</div>"
         f"<p class='because'>{escape(support.because)}{nearest}</p>"
     )
-    return f"<section class='card model'>{head}{pieces.facts(_facts(profile, plan))}</section>"
+    return (
+        f"<section class='card model'>{head}{pieces.facts(_facts(profile, plan, left))}</section>"
+    )
 
 
-def _facts(profile: ModelProfile, plan: Plan | None) -> list[tuple[str, str]]:
+def _download(profile: ModelProfile, left: int) -> str:
+    if not left:
+        return words.ALL_HERE
+    shown, whole = pieces.megabytes(left), pieces.megabytes(profile.download_bytes)
+    return shown if shown == whole else f"{shown} <span class='mut'>of {whole}</span>"
+
+
+def _facts(profile: ModelProfile, plan: Plan | None, left: int) -> list[tuple[str, str]]:
     task = tasks.card_of(profile.task).does if profile.task else "not known"
     licence = escape(profile.licence) if profile.licence else words.NO_LICENCE
     pairs = [
         ("What it does", escape(task)),
         ("Family", f"{escape(profile.family)} <span class='mut'>{escape(profile.dtype)}</span>"),
         ("Size", pieces.megabytes(profile.weights_bytes)),
+        *([("To download", _download(profile, left))] if profile.downloads else []),
         ("Numbers in it", pieces.count(profile.parameters.total)),
         ("Licence", licence),
     ]
@@ -158,7 +193,28 @@ def card_of(desk: Desk, session: Session) -> str:
     if profile is None or needs is None:
         return _waiting()
     here = profile.support.level is not SupportLevel.NOT_HERE
-    return show(profile, desk.engine.advise(profile, needs) if here else None)
+    plan = desk.engine.advise(profile, needs) if here else None
+    return show(profile, plan, desk.engine.left_to_download(profile))
+
+
+def found(desk: Desk, typed: str) -> list[tuple[str, str]]:
+    """Models on the Hub much like what was typed so far, as choices of two lines."""
+    wanted = typed.strip()
+    if wanted.startswith((".", "/", "~", "sample:", "http")) or "\\" in wanted:
+        return []
+    try:
+        hits = desk.engine.search(wanted.partition("@")[0])
+    except BadInput:  # said when the model is looked at; nobody wants it while typing
+        return []
+    return [(_hit(one), one.name) for one in hits if one.name != wanted]
+
+
+def _hit(one: HubModel) -> str:
+    ours = one.task in set(Task)
+    said = [tasks.card_of(Task(one.task)).does if ours else one.task or words.NO_TASK]
+    said += [f"{pieces.count(one.downloads)} {words.HITS_DOWNLOADS}"] if one.downloads else []
+    said += [words.HITS_GATED] if one.gated else []
+    return f"{one.name}\n{', '.join(said)}"
 
 
 def wire(page: Page, desk: Desk) -> None:
@@ -167,13 +223,34 @@ def wire(page: Page, desk: Desk) -> None:
 
     def chose(values: Values) -> Updates:
         session = examined(desk, values[page.session], f"sample:{values[view.choice]}")
-        return {page.session: session, view.own: "", view.card: card_of(desk, session)}
+        return {
+            page.session: session,
+            view.own: "",
+            view.found: gr.Radio(visible=False),
+            view.card: card_of(desk, session),
+        }
+
+    def typing(values: Values) -> Updates:
+        hits = found(desk, values[view.own] or "")
+        return {view.found: gr.Radio(choices=hits, value=None, visible=bool(hits))}
+
+    def took(values: Values) -> Updates:
+        name = values[view.found]
+        session = examined(desk, values[page.session], name)
+        return {
+            page.session: session,
+            view.card: card_of(desk, session),
+            view.own: name,
+            view.choice: None,
+            view.found: gr.Radio(choices=[], value=None, visible=False),
+        }
 
     def look(values: Values) -> Updates:
         session = examined(desk, values[page.session], read(view, values))
         return {
             page.session: session,
             view.card: card_of(desk, session),
+            view.found: gr.Radio(visible=False),
             **({view.choice: None} if values[view.own] else {}),
         }
 
@@ -188,11 +265,14 @@ def wire(page: Page, desk: Desk) -> None:
             **fresh,
         }
 
-    inputs = [page.session, view.choice, view.own]
-    shown = [page.session, view.card, view.choice, view.own]
+    inputs = [page.session, view.choice, view.own, view.found]
+    shown = [page.session, view.card, view.choice, view.own, view.found]
     first = {"js": "(...values) => compressionWizard.settled(...values)"}
     desk.on(view.choice.input, chose, inputs, shown, view.alert, **first)
     desk.on(view.look.click, look, inputs, shown, view.alert, **first)
     desk.on(view.own.submit, look, inputs, shown, view.alert, **first)
+    desk.on(view.found.input, took, inputs, shown, view.alert, **first)
+    last = {"trigger_mode": "always_last"}
+    desk.on(view.own.input, typing, inputs, [view.found], view.alert, **last)
     outputs = [*shown, page.steps, *page.device.answers()]
     desk.on(view.next.click, forward, inputs, outputs, view.alert, **first)

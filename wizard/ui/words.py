@@ -26,13 +26,27 @@ MODEL_LEAD = (
 )
 SAMPLES = "Models that come with the wizard"
 OWN_MODEL = "Or a model of your own"
-OWN_MODEL_HINT = "An id on the Hugging Face Hub such as owner/name, or a folder on this machine."
-OWN_MODEL_HINT_HOSTED = "An id on the Hugging Face Hub, such as owner/name."
+OWN_MODEL_HINT = (
+    "Type to search the Hugging Face Hub, or write an id such as owner/name, or a folder on this "
+    "machine."
+)
+OWN_MODEL_HINT_HOSTED = "Type to search the Hugging Face Hub, or write an id such as owner/name."
 OWN_MODEL_PLACEHOLDER = "owner/name"
 LOOK = "Look at it"
+ON_THE_HUB = "On the Hub"
+SIGN_IN, SIGN_OUT = "Sign in with Hugging Face", "Sign out ({})"
+SIGN_IN_WHY = (
+    "For gated models and private ones of yours. Your token stays in this app's memory for as "
+    "long as you are signed in; it is never written down."
+)
+SIGN_IN_NEXT = (
+    "Check the id; for a private or gated model, accept its conditions on the Hub and sign in here."
+)
+HITS_DOWNLOADS, HITS_GATED, NO_TASK = "downloads", "gated: needs a login", "no task named"
 LOOKING = "Looking at the model\u2026 its description only, no weights."
 NO_MODEL = "Pick a model, or write the id of one and press \u201cLook at it\u201d."
 NO_LICENCE = "not stated"
+ALL_HERE = "nothing, it is here already"
 FOLDERS_NOT_HERE = "Folders cannot be opened in the hosted app; give an id on the Hub."
 
 # ------------------------------------------------------------------ 2 Device and feel
