@@ -48,7 +48,6 @@ def there(serving, monkeypatch, tmp_path):
     serving.token = None
     monkeypatch.setenv("HF_ENDPOINT", serving.url)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", serving.url)
     # The client waits a second between attempts; so long nobody waits in a test.
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.setattr(download, "PIECE", 2_048)
