@@ -25,7 +25,7 @@ from wizard.advise import command, command_for_job
 from wizard.advise import record as track
 from wizard.advise.record import Record, Trial
 from wizard.errors import DiskFull, JobNotFound, MemoryFull, NotSupported
-from wizard.jobs import JobStatus, Request
+from wizard.jobs import JobStatus, Request, looking
 from wizard.jobs.looking import left_to_download as left_to_download
 from wizard.jobs.looking import search as search
 from wizard.nouns import (
@@ -143,8 +143,13 @@ def check_device(device_id: str) -> None:
 
 
 def parse_ref(text: str) -> ModelRef:
-    """A model as typed: `sample:NAME`, a Hub id with optional `@revision`, or a folder."""
-    return intake.parse_ref(text)
+    """A model as typed: `sample:NAME`, a Hub id with `@revision`, a folder, a ZIP, an ONNX file."""
+    return looking.parse_ref(text, home())
+
+
+def take_upload(paths: Iterable[str]) -> ModelRef:
+    """A model that came as files. Raises UploadRefused and what they are found to be."""
+    return looking.take_together([Path(one) for one in paths], home())
 
 
 def examine(ref: ModelRef, workload: Workload | None = None) -> ModelProfile:
@@ -307,6 +312,7 @@ def history(owner: str | None = None) -> tuple[JobStatus, ...]:
 def sweep(older_than_seconds: float) -> tuple[str, ...]:
     """Delete ended jobs and kept work older than that (a hosted app's disk is not ours to fill)."""
     run.shared.forget(cache_root(), time.time() - older_than_seconds)
+    looking.forget(home(), time.time() - older_than_seconds)
     return jobs.sweep(jobs_root(), older_than_seconds, time.time())
 
 

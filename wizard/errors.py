@@ -4,6 +4,7 @@
     +-- BadInput                     what came through a door cannot be used
     |   +-- ModelNotFound, NotAModelFolder, WeightsDamaged, PickleOnly, RemoteCode
     |   +-- UnknownArchitecture, UnsupportedTask, UnknownName, BadNeeds
+    |   +-- UploadRefused
     |   +-- HubUnreachable, HubBusy, RepoNotFound, RepoGated, DownloadDamaged, TooLarge
     |   +-- DataUnreadable, DataEmpty, ColumnMissing, LabelsUnknown, LabelsAreNumbers,
     |   +-- TooFewRows, DataOverlap
@@ -110,6 +111,12 @@ class HubUnreachable(BadInput):
     """The Hub did not answer. Facts: model, because."""
 
     code = "hub-unreachable"
+
+
+class UploadRefused(BadInput):
+    """A file of a stranger that is not opened, or not taken as a model. Facts: file, because."""
+
+    code = "upload-refused"
 
 
 class HubBusy(BadInput):

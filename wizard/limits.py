@@ -16,6 +16,7 @@ class Limits:
     """`*_bytes` and `*_entries` bound one upload or download; `*_seconds` is wall-clock time."""
 
     download_bytes: int
+    upload_bytes: int
     archive_entries: int
     unpacked_bytes: int
     graph_bytes: int
@@ -26,6 +27,7 @@ class Limits:
 
 OWN_MACHINE = Limits(
     download_bytes=400 * 10**9,
+    upload_bytes=8 * 10**9,
     archive_entries=100_000,
     unpacked_bytes=16 * 10**9,
     graph_bytes=16 * 10**9,
@@ -36,6 +38,7 @@ OWN_MACHINE = Limits(
 # A Space of 16 GB memory and a disk that forgets, shared by several visitors.
 FOR_STRANGERS = Limits(
     download_bytes=4 * 10**9,
+    upload_bytes=500 * 10**6,
     archive_entries=10_000,
     unpacked_bytes=2 * 10**9,
     graph_bytes=2 * 10**9,

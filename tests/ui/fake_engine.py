@@ -26,6 +26,7 @@ from wizard.errors import (
     QueueFull,
     RepoNotFound,
     UnsupportedTask,
+    UploadRefused,
 )
 from wizard.nouns import (
     ArtifactBundle,
@@ -112,6 +113,12 @@ class FakeEngine:
             raise RepoNotFound(model=str(ref), suggestion="")
         profile = profile_of(ref, self.samples())
         return replace(profile, workload=workload) if workload else profile
+
+    def take_upload(self, paths):
+        names = [Path(one).name for one in paths]
+        if not any(one.endswith((".zip", ".onnx")) for one in names):
+            raise UploadRefused(file=names[0], because="it is no model")
+        return ModelRef(source=Source.FOLDER, name=f"/taken/{Path(names[0]).stem}")
 
     def search(self, words):
         if len(words) < 2:

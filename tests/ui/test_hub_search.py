@@ -74,3 +74,18 @@ def test_a_gated_model_says_to_sign_in_where_one_can(engine):
         words.SIGN_IN_NEXT
     )
     assert "hf auth login" in Desk(engine=engine, hosted=False).explained(error).next
+
+
+@pytest.mark.browser
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_comes_as_files(visit, tmp_path):
+    """Its card replaces the sample's; what is no model is told and changes nothing."""
+    page = visit()
+    steps.model(page)
+    for name in ("mine.onnx", "tokenizer.json", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    chosen = page.locator("#upload input[type=file]")
+    chosen.set_input_files([tmp_path / "mine.onnx", tmp_path / "tokenizer.json"])
+
+    expect(page.locator("#model-card h3")).to_contain_text("mine")
+    expect(page.locator("#rail")).to_contain_text("mine")

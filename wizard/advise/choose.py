@@ -60,6 +60,7 @@ ABOUT = {
         *("depthwise_share", "parameters_m", "weights_mb", "languages_named", "vocabulary"),
     },
 }
+CHECKPOINT = "With the model's own folder (config.json and safetensors) it may work."
 ANOTHER = {
     "device": "On another device it may work.",
     "needs": "With other limits it may work.",
@@ -232,8 +233,11 @@ def _stopped(
 
 
 def _unable(case: Case, rule: Rule, steps: Sequence[Step]) -> Refusal | None:
-    """A recipe that the device's card calls unsupported, whatever the rules say."""
+    """A recipe that the device or the model's form cannot take, whatever the rules say."""
     for step in steps:
+        if case.profile.given and case.strategies[step.strategy].gives is Kind.CHECKPOINT:
+            because = f"{_title(case, step.strategy)} needs the checkpoint, and ONNX was given."
+            return Refusal(what=rule.title, because=because, rule_id=rule.id, relax=CHECKPOINT)
         ability = case.device.abilities.get(step.strategy)
         if ability is not None and ability.grade is Grade.UNSUPPORTED:
             note = f": {ability.note}" if ability.note else ""

@@ -10,7 +10,9 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-MODEL_HELP = "sample:NAME, a Hub id with optional @revision, or a folder"
+MODEL_HELP = (
+    "sample:NAME, a Hub id with optional @revision, a folder, a ZIP of one, or an .onnx file"
+)
 
 
 class Parser(argparse.ArgumentParser):

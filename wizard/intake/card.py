@@ -16,7 +16,7 @@ from typing import Any
 
 from wizard import library, tasks
 from wizard.errors import ConfigUnreadable, RemoteCode
-from wizard.intake import source
+from wizard.intake import given, source
 from wizard.intake.count import Count, count
 from wizard.nouns import (
     Family,
@@ -178,20 +178,27 @@ def _family(config: dict[str, Any]) -> Family | None:
 def _profile(
     ref: ModelRef, config: dict[str, Any], found: source.Listing, workload: Workload | None
 ) -> ModelProfile:
-    task_name = task_of(config)
+    taken = given.read(found.folder) if ref.source is Source.FOLDER else None
+    task_name = taken.task if taken else task_of(config)
     family = _family(config)
-    support = _support(config, task_name, family)
+    support = taken.support() if taken else _support(config, task_name, family)
     task = tasks.known(task_name)
-    image_side = _image_side(config, _json(ref, found.folder / "preprocessor_config.json"))
+    image_side = side_of(config, _json(ref, found.folder / "preprocessor_config.json"))
     max_tokens = _max_tokens(config, _json(ref, found.folder / "tokenizer_config.json"))
+    if taken and taken.image_size:
+        image_side = taken.image_size
     work = _workload(ref, task, workload, max_tokens, image_side)
     counted = Count()
-    if support.level is not SupportLevel.NOT_HERE:
+    if taken:
+        counted = taken.count(work)
+    elif support.level is not SupportLevel.NOT_HERE:
         counted = count(config, task, work, str(ref))
         support = _fed_as_expected(support, task, counted.fed_with)
     header = _readme_header(found.folder)
     weights = sum(
-        size for name, size in found.files.items() if re.fullmatch(r"[^/]+\.safetensors", name)
+        size
+        for name, size in found.files.items()
+        if re.fullmatch(r"[^/]+\.safetensors|model\.onnx(\.data)?", name)
     )
     return ModelProfile(
         ref=ref,
@@ -224,6 +231,7 @@ def _profile(
         and (task is None or tasks.card_of(task).word_head),
         files=tuple(sorted(found.files)),
         downloads=tuple(sorted(found.downloads.items())),
+        given=taken is not None,
     )
 
 
@@ -319,7 +327,7 @@ def _max_tokens(config: dict[str, Any], tokenizer: dict[str, Any] | None) -> int
     return min(limits, default=None)
 
 
-def _image_side(config: dict[str, Any], processor: dict[str, Any] | None) -> int | None:
+def side_of(config: dict[str, Any], processor: dict[str, Any] | None) -> int | None:
     settings = processor or {}
     for holder in ("crop_size", "size") if settings.get("do_center_crop") else ("size",):
         size = settings.get(holder)

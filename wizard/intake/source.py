@@ -22,6 +22,7 @@ from wizard.errors import (
     WeightsMissing,
 )
 from wizard.intake import download, hub
+from wizard.intake.given import GIVEN
 from wizard.nouns import ModelRef, Source
 
 # What the card is made of, and what the job and the bundle need besides. Top of the repository
@@ -156,6 +157,8 @@ def folder_of(
     Raises PickleOnly or WeightsMissing before anything is downloaded, and what `download` raises.
     """
     found = listing(ref)
+    if ref.source is Source.FOLDER and GIVEN in found.files:
+        return found.folder
     if ref.source is Source.HUB and hub.offline() and not _weights(found.files):
         because = "its weights are not in the local cache and the Hub cannot be asked"
         raise HubUnreachable(model=str(ref), because=because)

@@ -35,6 +35,11 @@ def examine(ref: Json, workload: Json, cache: str | None) -> ModelProfile:
     return intake.examine(named, asked, cache=Path(cache) if cache else None)
 
 
+def take(path: str, root: str) -> Mapping[str, Json]:
+    """The folder that an uploaded ZIP or ONNX file was taken into."""
+    return {"folder": str(intake.take(Path(path), Path(root)))}
+
+
 def preview(profile: Json, path: str, seed: int) -> Mapping[str, Json]:
     """A look into a data file: rows for scoring and calibration, labels found, notes."""
     from pydantic import TypeAdapter
@@ -155,6 +160,7 @@ def _outcome(folder: Path) -> Outcome:
 
 ANSWERS: Mapping[str, Callable[..., object]] = {
     "examine": examine,
+    "take": take,
     "preview": preview,
     "pack_again": pack_again,
     "answer_both": answer_both,

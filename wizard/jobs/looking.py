@@ -1,15 +1,62 @@
-"""Looks at the Hub that need no child: a search, and what a model would still cost to download.
+"""Looks that cost little: a search of the Hub, what a download would cost, a model as typed.
 
-Covers: both in the name of the present caller. Does not cover: reading what was found.
+Covers: the first two in the name of the present caller; a ZIP or an ONNX file, taken in by a
+child. Does not cover: reading what was found.
 """
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wizard import intake
+from wizard.errors import UploadRefused
 from wizard.intake import hub
+from wizard.intake.uploads import ENDINGS
 from wizard.jobs import caller
-from wizard.nouns import HubModel, ModelProfile, Source, Task
+from wizard.jobs.questions import ask
+from wizard.nouns import HubModel, Json, ModelProfile, ModelRef, Source, Task
 
 SHORTEST = 2
+UPLOADS = "uploads"
+
+
+def parse_ref(text: str, home: Path) -> ModelRef:
+    """A model as typed; a ZIP or an ONNX file is taken into a folder below `home` first."""
+    path = Path(text.strip()).expanduser() if text.strip().lower().endswith(ENDINGS) else None
+    return take(path, home) if path is not None and path.is_file() else intake.parse_ref(text)
+
+
+def take(path: Path, home: Path) -> ModelRef:
+    """A file that holds a model, opened in a child; what it was taken into is a folder like any."""
+    arguments: Json = {"path": str(path.absolute()), "root": str(home / UPLOADS)}
+    answer = ask("take", arguments)
+    assert isinstance(answer, Mapping)  # noqa: S101 - answers.take gives one
+    return ModelRef(source=Source.FOLDER, name=str(answer["folder"]))
+
+
+def take_together(paths: Sequence[Path], home: Path) -> ModelRef:
+    """A model whose files came one by one: an ONNX file, its weights, what prepares inputs."""
+    if len(paths) == 1:
+        return take(paths[0], home)
+    main = [one for one in paths if one.suffix.lower() in ENDINGS]
+    if len(main) != 1:
+        because = f"of {len(paths)} files one must be the .onnx file, and {len(main)} are"
+        raise UploadRefused(file=paths[0].name, because=because)
+    (home / UPLOADS).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".together-", dir=home / UPLOADS) as place:
+        for one in paths:  # copied: a link to the same bytes would be refused as one
+            shutil.copyfile(one, Path(place) / one.name)
+        return take(Path(place) / main[0].name, home)
+
+
+def forget(home: Path, older_than: float) -> None:
+    """Throw away what was taken in before that time."""
+    for one in (home / UPLOADS).glob("*"):
+        if one.stat().st_mtime < older_than:
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def search(words: str) -> list[HubModel]:

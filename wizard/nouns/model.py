@@ -132,6 +132,7 @@ class ModelProfile:
     `macs` are multiply-accumulates of one request at `workload`. `depthwise_share` is the share
     of conv parameters that sit in depthwise convolutions (fragile under 8 bits). `weights_bytes`
     is what the weight files hold; `downloads` the bytes a job would fetch, by file.
+    `given`: it came as an ONNX file, and there is no checkpoint.
     """
 
     ref: ModelRef
@@ -158,6 +159,7 @@ class ModelProfile:
     tied_embeddings: bool = False
     files: tuple[str, ...] = ()
     downloads: tuple[tuple[str, int], ...] = ()
+    given: bool = False
 
     @property
     def download_bytes(self) -> int:

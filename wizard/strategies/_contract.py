@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20  # bytes read at a time while hashing
 PROTOBUF_START = b"\x08"  # field 1 (ir_version) of an ONNX ModelProto
-CHECKPOINT_FILES = ("config.json", "*.safetensors")
+CHECKPOINT_FILES = ("config.json", "*.safetensors", "given.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from wizard.strategies._torch import Parity, checked_export
 
 TITLE = "Translate to ONNX"
 MODEL_FILE, PARITY_FILE = "model.onnx", "parity.json"
+GIVEN_FILE = "given.json"  # holds the hash of the model.onnx beside it
 # Bump when this module makes other files from the same checkpoint: old cache entries are unused.
 RECIPE = 3
 
@@ -49,7 +50,7 @@ def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
         raise NotSupported(
             strategy=TITLE, because=f"only these are translated: {', '.join(titles)}"
         )
-    if not list(artifact.path.glob("*.safetensors")):
+    if not bench.profile.given and not list(artifact.path.glob("*.safetensors")):
         raise PickleOnly(model=artifact.path.name)
 
 
@@ -79,6 +80,8 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
             promised=f"answers within {settings.tolerance:g} of PyTorch's",
             found=f"a difference of {parity['largest_difference']:g}",
         )
+    if parity.get("given"):
+        return
     model = _graph.load(after.path)
     for value in (*model.graph.input, *model.graph.output):
         if value.type.tensor_type.shape.dim[0].dim_param != "batch":
@@ -94,7 +97,7 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
 def key_of(artifact: Artifact, settings: Settings, bench: Workbench) -> str:
     """The cache key: every file that shapes the export, the versions that make it, the recipe."""
     task = bench.profile.task
-    shaping = ["config.json", "preprocessor_config.json", SHAPE_FILE]
+    shaping = ["config.json", "preprocessor_config.json", SHAPE_FILE, GIVEN_FILE]
     files = [artifact.path / name for name in shaping] + sorted(artifact.path.glob("*.safetensors"))
     made_of = {
         "files": {one.name: digest(one) for one in files if one.is_file()},
@@ -137,6 +140,8 @@ def _export_into(kept: Path, artifact: Artifact, settings: Settings, bench: Work
 
 def _export(artifact: Artifact, settings: Settings, bench: Workbench, path: Path) -> dict[str, Any]:
     task = bench.profile.task
+    if bench.profile.given:
+        return _taken(artifact.path, path)
     if task is None:
         raise NotSupported(strategy=TITLE, because="the model's task is unknown")
     parity: Parity = checked_export(
@@ -154,6 +159,14 @@ def _export(artifact: Artifact, settings: Settings, bench: Workbench, path: Path
         "largest_difference": parity.largest_difference,
         "shapes": [list(shape) for shape in parity.shapes],
     }
+
+
+def _taken(folder: Path, path: Path) -> dict[str, Any]:
+    """A model that was given as ONNX is the original itself: nothing is translated."""
+    for name in (MODEL_FILE, f"{MODEL_FILE}.data"):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, path.with_name(name))
+    return {"largest_difference": 0.0, "shapes": [], "given": True}
 
 
 def _place(kept: Path, target: Path) -> None:

@@ -47,7 +47,6 @@ from wizard.ui.session import Session
 
 FIRST_PORT, PORTS_TRIED = 7860, 40
 KEPT_SECONDS = 6 * 3600  # hosted: how long an ended job and its downloads stay
-UPLOAD_LIMIT = "100mb"
 DRAWN = (step_model, step_device, step_quality, step_plan, step_run, step_result)
 STEP_IDS = ("model", "device", "quality", "plan", "run", "result")
 
@@ -208,7 +207,7 @@ def _fresh(page: Page, desk: Desk, session: Session, error: WizardError | None) 
     first = step_model.FIRST_SAMPLE if step_model.FIRST_SAMPLE in names else next(iter(names), "")
     updates: dict[Any, Any] = {page.model.alert: said}
     try:
-        session = step_model.examined(desk, session, f"sample:{first}")
+        session = step_model.examined(desk, session, step_model.Asked(text=f"sample:{first}"))
         updates[page.model.card] = step_model.card_of(desk, session)
     except WizardError as trouble:
         updates[page.model.alert] = pieces.alert(desk.explained(trouble))
@@ -260,7 +259,7 @@ def launch_options(engine: Engine) -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "show_error": True,
-        "max_file_size": UPLOAD_LIMIT,
+        "max_file_size": limits.limits().upload_bytes,
         "quiet": True,
     }
 

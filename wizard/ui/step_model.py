@@ -43,6 +43,7 @@ class View(NamedTuple):
     own: Any
     look: Any
     found: Any
+    upload: Any
     card: Any
     alert: Any
     next: Any
@@ -83,13 +84,20 @@ def draw(desk: Desk) -> View:
         interactive=True,
     )
     _sign_in(desk)
+    upload = gr.File(
+        label=words.UPLOAD,
+        file_count="multiple",
+        type="filepath",
+        height=120,
+        elem_id="upload",
+        interactive=True,
+    )
+    gr.HTML(f"<p class='mut'>{words.UPLOAD_HINT}</p>", apply_default_css=False)
     card = gr.HTML(_waiting(), elem_id="model-card", apply_default_css=False)
     alert = gr.HTML("", elem_id="alert-model", apply_default_css=False)
     with gr.Row(elem_classes="nav"):
         forward = gr.Button(words.NEXT_DEVICE, variant="primary", elem_id="next-model")
-    return View(
-        choice=choice, own=own, look=look, found=found, card=card, alert=alert, next=forward
-    )
+    return View(choice, own, look, found, upload, card, alert, forward)
 
 
 def _sign_in(desk: Desk) -> None:
@@ -100,14 +108,23 @@ def _sign_in(desk: Desk) -> None:
         gr.HTML(why, elem_id="sign-in-why", apply_default_css=False)
 
 
-def read(view: View, values: Values) -> str:
-    """The model as typed; a name of one's own wins over a bundled one."""
+class Asked(NamedTuple):
+    """A model as typed, or the files that hold it."""
+
+    text: str = ""
+    files: tuple[str, ...] = ()
+
+
+def read(view: View, values: Values) -> Asked:
+    """A name of one's own wins over files, and files over a bundled model."""
     own = (values[view.own] or "").strip()
     if own:
-        return str(own)
+        return Asked(text=str(own))
+    if values[view.upload]:
+        return Asked(files=tuple(values[view.upload]))
     if values[view.choice]:
-        return f"sample:{values[view.choice]}"
-    raise BadNeeds(name="The model", value="empty", because="pick one, or write the id of one")
+        return Asked(text=f"sample:{values[view.choice]}")
+    raise BadNeeds(name="The model", value="empty", because=words.NOTHING_CHOSEN)
 
 
 def show(profile: ModelProfile, plan: Plan | None, left: int = 0) -> str:
@@ -164,13 +181,15 @@ def _waiting() -> str:
     return f"<section class='card model wait' aria-busy='true'>{words.LOOKING}</section>"
 
 
-def examined(desk: Desk, session: Session, asked: str) -> Session:
+def examined(desk: Desk, session: Session, asked: Asked) -> Session:
     """The session with this model's card; nothing is asked twice."""
-    if session.asked == asked and session.profile is not None:
+    named = asked.text or "\n".join(asked.files)
+    if session.asked == named and session.profile is not None:
         return session
-    profile = desk.engine.examine(desk.ref(asked))
+    ref = desk.engine.take_upload(asked.files) if asked.files else desk.ref(asked.text)
+    profile = desk.engine.examine(ref)
     return replace(
-        session, asked=asked, profile=profile, needs=first_needs(desk, profile), answered=0
+        session, asked=named, profile=profile, needs=first_needs(desk, profile), answered=0
     )
 
 
@@ -222,10 +241,22 @@ def wire(page: Page, desk: Desk) -> None:
     view = page.model
 
     def chose(values: Values) -> Updates:
-        session = examined(desk, values[page.session], f"sample:{values[view.choice]}")
+        asked = Asked(text=f"sample:{values[view.choice]}")
+        session = examined(desk, values[page.session], asked)
         return {
             page.session: session,
             view.own: "",
+            view.upload: None,
+            view.found: gr.Radio(visible=False),
+            view.card: card_of(desk, session),
+        }
+
+    def uploaded(values: Values) -> Updates:
+        session = examined(desk, values[page.session], Asked(files=tuple(values[view.upload])))
+        return {
+            page.session: session,
+            view.own: "",
+            view.choice: None,
             view.found: gr.Radio(visible=False),
             view.card: card_of(desk, session),
         }
@@ -236,9 +267,10 @@ def wire(page: Page, desk: Desk) -> None:
 
     def took(values: Values) -> Updates:
         name = values[view.found]
-        session = examined(desk, values[page.session], name)
+        session = examined(desk, values[page.session], Asked(text=name))
         return {
             page.session: session,
+            view.upload: None,
             view.card: card_of(desk, session),
             view.own: name,
             view.choice: None,
@@ -251,7 +283,7 @@ def wire(page: Page, desk: Desk) -> None:
             page.session: session,
             view.card: card_of(desk, session),
             view.found: gr.Radio(visible=False),
-            **({view.choice: None} if values[view.own] else {}),
+            **({view.choice: None, view.upload: None} if values[view.own] else {}),
         }
 
     def forward(values: Values) -> Updates:
@@ -265,13 +297,14 @@ def wire(page: Page, desk: Desk) -> None:
             **fresh,
         }
 
-    inputs = [page.session, view.choice, view.own, view.found]
-    shown = [page.session, view.card, view.choice, view.own, view.found]
+    inputs = [page.session, view.choice, view.own, view.found, view.upload]
+    shown = [page.session, view.card, view.choice, view.own, view.found, view.upload]
     first = {"js": "(...values) => compressionWizard.settled(...values)"}
     desk.on(view.choice.input, chose, inputs, shown, view.alert, **first)
     desk.on(view.look.click, look, inputs, shown, view.alert, **first)
     desk.on(view.own.submit, look, inputs, shown, view.alert, **first)
     desk.on(view.found.input, took, inputs, shown, view.alert, **first)
+    desk.on(view.upload.upload, uploaded, inputs, shown, view.alert, **first)
     last = {"trigger_mode": "always_last"}
     desk.on(view.own.input, typing, inputs, [view.found], view.alert, **last)
     outputs = [*shown, page.steps, *page.device.answers()]

@@ -43,6 +43,12 @@ SIGN_IN_NEXT = (
     "Check the id; for a private or gated model, accept its conditions on the Hub and sign in here."
 )
 HITS_DOWNLOADS, HITS_GATED, NO_TASK = "downloads", "gated: needs a login", "no task named"
+UPLOAD = "Or files of your own"
+UPLOAD_HINT = (
+    "A ZIP of a model's folder, or an .onnx file; for texts choose its tokenizer.json with it, "
+    "and the file of its weights where it has one."
+)
+NOTHING_CHOSEN = "pick one, write the id of one, or give its files"
 LOOKING = "Looking at the model\u2026 its description only, no weights."
 NO_MODEL = "Pick a model, or write the id of one and press \u201cLook at it\u201d."
 NO_LICENCE = "not stated"
