@@ -1,11 +1,16 @@
 """axe-core finds nothing to complain of in any step, light or dark, wide or on a phone."""
 
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui import steps
+from tests.factories import some_needs
+from tests.ui import fake_values, steps
+from wizard import library
+from wizard.bundle.report import report
+from wizard.nouns import ModelRef, Reason
 
 pytestmark = [
     pytest.mark.browser,
@@ -56,3 +61,28 @@ def test_every_step_can_be_used_by_everybody(visit, axe, mode):
         found[name] = violations(page, axe)
 
     assert {step: lines for step, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_can_be_read_by_everybody(browser, axe, tmp_path, scheme):
+    """The page that is sent to a third person."""
+    made_at = tmp_path / "report.html"
+    made_at.write_text(a_report(), encoding="utf-8")
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(made_at.as_uri())
+    found = violations(page, axe)
+    context.close()
+
+    assert found == []
+
+
+def a_report():
+    """Of the fake engine's result, with a rule's source as a link."""
+    profile = fake_values.profile_of(ModelRef(source="sample", name="intents"), library.samples())
+    needs = some_needs(latency=5.0)
+    plan = fake_values.plan_of(profile, needs, fake_values.this_machine())
+    outcome = fake_values.outcome_of(plan, [one.id for one in plan.candidates])
+    best = next(one for one in plan.candidates if one.id == outcome.comparison.chosen)
+    cited = Reason(sentence="So it is.", rule_id="a-rule", source="Bondarenko et al. 2021")
+    return report(outcome, replace(best, reasons=(cited,)), "wizard run sample:intents --out out/")

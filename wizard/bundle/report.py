@@ -16,6 +16,7 @@ from wizard.bundle.privacy import public_command, without_folders
 from wizard.cited import cited
 from wizard.measure.metrics import named
 from wizard.nouns import (
+    Audit,
     Basis,
     Candidate,
     Clause,
@@ -66,7 +67,8 @@ def report(outcome: Outcome, candidate: Candidate, command: str) -> str:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width,initial-scale=1'>"
         f"<title>{escape(outcome.plan.profile.title)}, compressed</title>"
-        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body>{''.join(sections)}</body></html>"
+        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head>"
+        f"<body><main>{''.join(sections)}</main></body></html>"
     )
 
 
@@ -105,8 +107,14 @@ def before_after(before: Measurement, after: Measurement) -> str:
     rows = [
         *measured_rows(before, after),
         ("What the file is", before.audit.label, after.audit.label, "", Basis.CONFIG.value),
+        ("Operators", *(_operators(one.audit) for one in (before, after)), "", Basis.CONFIG.value),
     ]
     return charts.table(("What", "Before", "After", "Change", "Basis"), rows)
+
+
+def _operators(audit: Audit) -> str:
+    """`opset 18; ai.onnx, com.microsoft`: what a runtime must know to open the file."""
+    return f"opset {audit.opset}; {', '.join(audit.domains)}"
 
 
 def measured_rows(before: Measurement, after: Measurement) -> list[tuple[str, str, str, str, str]]:
@@ -118,7 +126,9 @@ def measured_rows(before: Measurement, after: Measurement) -> list[tuple[str, st
         ("Latency, median", first.p50, after.latency.p50),
         ("Latency, 95th percentile", first.p95, after.latency.p95),
         ("Peak memory", before.memory.peak, after.memory.peak),
+        ("Steady memory", before.memory.steady, after.memory.steady),
         ("Load time", before.memory.load_ms, after.memory.load_ms),
+        ("First answer", before.memory.first_ms, after.memory.first_ms),
     ]
     rows = [
         (name, _shown(b), _shown(a), charts.show_change(b.value, a.value), a.basis.value)
