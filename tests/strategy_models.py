@@ -119,6 +119,14 @@ def sibling(name):
     return a_resnet(folder, depths=[1, 1], hidden_sizes=[32, 48])
 
 
+@lru_cache(maxsize=8)
+def pruned(name):
+    """The tiny model with a third of its arithmetic gone: what recovery starts from."""
+    bench = a_bench(shared_folder() / f"pruned-{name}", name)
+    cut = Step(strategy="structured_pruning", settings={"macs": 0.7 if name == "text" else 0.95})
+    return contract.apply_step(cut, contract.artifact_of(checkpoint(name)), bench)
+
+
 def a_profile(task=TEXT, **changes):
     """What intake would say, as far as the techniques ask."""
     facts = {
@@ -215,6 +223,14 @@ def exported(name):
     return contract.apply_step(
         Step(strategy="to_onnx"), contract.artifact_of(checkpoint(name)), bench
     )
+
+
+def a_school(folder, name="text", **changes):
+    """A bench to train on: forty rows, and the original as the teacher."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write = {"text": text_feeds, "image": image_feeds}[name]
+    rows = write(folder / "forty.npz", 40)
+    return a_bench(folder, name, calibration=rows, model_folder=checkpoint(name), **changes)
 
 
 def with_seed(bench, seed):

@@ -44,6 +44,12 @@ QUANTIZE_SECONDS_PER_MB, SEARCH_SECONDS_PER_MB, MEASURE_SECONDS = 0.05, 0.9, 1.0
 ROWS, SECONDS_PER_ROW, MACS_PER_SECOND = 2000, 1e-4, 7e10
 # Pruning looks at its rows with PyTorch (intents: 11 s for 256 rows).
 PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.03, 12
+# Training: 32 rows a step; forwards, twice that backwards, and the original forwards. Rows are shorter
+# than the request, but PyTorch is slower than ONNX Runtime (intents 0.25 s, digits 0.05 s a step).
+TRAINING = frozenset({"recovery", "quantization_aware_training"})
+TRAINING_ROWS, TRAINING_MACS_PER_SECOND, SECONDS_PER_STEP = 32, 3e10, 0.04
+# In memory beside the export's own: gradients, two moments, the best state, the original.
+TRAINED_COPIES = 5.0
 # What a technique costs in points when no rule says so; low and high.
 DROPS: Mapping[str, tuple[float, float]] = {
     "to_onnx": (0.0, 0.0),
@@ -61,6 +67,9 @@ DROPS: Mapping[str, tuple[float, float]] = {
     "mixed_precision": (0.0, 2.0),
     "palettization": (0.0, 2.0),
     "structured_pruning": (0.0, 2.0),
+    "recovery": (0.0, 0.0),
+    "quantization_aware_training": (0.0, 0.0),
+    "batch_norm_recalibration": (0.0, 0.0),
 }
 DROP_UNKNOWN = (0.0, 4.0)
 DYNAMIC_OPERATORS = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
@@ -165,7 +174,9 @@ def forecast(
         memory=_expanding(smaller(profile, share))
         if technique == "palettization"
         else _process_memory(megabytes),
-        seconds=_seconds(profile, share, searched=technique == "mixed_precision"),
+        seconds=_with_training(
+            profile, share, steps, _seconds(profile, share, searched=technique == "mixed_precision")
+        ),
     )
 
 
@@ -293,13 +304,33 @@ def _seconds(profile: ModelProfile, share: float = 1.0, *, searched: bool = Fals
     return estimated(middle, "s", middle * 0.4, middle * 2.5)
 
 
+def _with_training(
+    profile: ModelProfile, share: float, steps: Sequence[Step], plain: Quantity
+) -> Quantity:
+    """Seconds with training on the way: the steps asked for, as far as its minutes allow."""
+    seconds = 0.0
+    for step in steps:
+        if step.strategy in TRAINING:
+            macs = TRAINING_ROWS * profile.macs * (1 + 3 * share)
+            each = SECONDS_PER_STEP + macs / TRAINING_MACS_PER_SECOND
+            asked = each * number(step.settings.get("steps"), 400)
+            seconds += min(asked, 60 * number(step.settings.get("minutes"), 5.0))
+    if not seconds:
+        return plain
+    if share >= 1:  # another checkpoint is exported anew
+        seconds += seconds_to_export(profile)
+    middle = plain.value + seconds
+    return estimated(middle, "s", middle * 0.3, middle * 2.5)
+
+
 def job(profile: ModelProfile, candidates: Sequence[Candidate]) -> JobForecast:
     """What the whole job needs on this machine: peak memory, disk, seconds.
 
     Seconds: the original made and measured, and what each candidate is forecast to take.
     """
     weights = 4 * profile.parameters.total / 1e6
-    memory = 590 + 2.9 * weights
+    trained = any(step.strategy in TRAINING for one in candidates for step in one.steps)
+    memory = 590 + (TRAINED_COPIES + 1 if trained else 2.9) * weights
     disk = 40 + weights * (3 + len(candidates))
     original = seconds_to_export(profile) + _seconds(profile).value
     seconds = original + sum(one.forecast.seconds.value for one in candidates)

@@ -5,6 +5,7 @@ Does not cover: behaviour. Nouns are frozen; a change is `dataclasses.replace`.
 Standard library only, so that any room can be imported without any dependency.
 """
 
+from wizard.nouns.advice import LEARNT as LEARNT
 from wizard.nouns.advice import SIBLING as SIBLING
 from wizard.nouns.advice import Budget as Budget
 from wizard.nouns.advice import Candidate as Candidate

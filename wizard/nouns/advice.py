@@ -201,6 +201,7 @@ class Step:
 
 EXPORT = "to_onnx"
 SIBLING = "smaller_sibling"  # the strategy that goes on with a smaller published model
+LEARNT = "learnt.json"  # beside a checkpoint: what training or measuring it anew came to
 
 
 def named_after(strategies: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What a job has found, on disk and held against its rows.
 
 Covers: writing so that a reader never sees half a file, reading an outcome back, who pays for a
-candidate. Does not cover: the walk that finds it (walk.py), its public form (result.py).
+candidate, what training on the way to it came to. Does not cover: the walk that finds it (walk.py), its public form (result.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,16 @@ from pathlib import Path
 
 from wizard import library
 from wizard.compare.who_pays import who_pays
-from wizard.nouns import ExampleSet, Measurement, Outcome, Plan, WhoPays
+from wizard.nouns import (
+    LEARNT,
+    Artifact,
+    ExampleSet,
+    Kind,
+    Measurement,
+    Outcome,
+    Plan,
+    WhoPays,
+)
 
 
 def payers_of(plan: Plan, original: Measurement, after: Measurement, rows: ExampleSet) -> WhoPays:
@@ -35,3 +44,11 @@ def read_outcome(folder: Path) -> Outcome | None:
     if not path.exists():
         return None
     return TypeAdapter(Outcome).validate_json(path.read_bytes())
+
+
+def learnt_of(artifact: Artifact) -> tuple[str, ...]:
+    """What training a checkpoint came to, in a sentence; nothing where none took place."""
+    note = artifact.path / LEARNT
+    if artifact.kind is not Kind.CHECKPOINT or not note.is_file():
+        return ()
+    return (json.loads(note.read_text(encoding="utf-8"))["sentence"],)

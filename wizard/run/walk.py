@@ -44,7 +44,7 @@ from wizard.nouns import (
 from wizard.run import shared
 from wizard.run.offers import measured_offers
 from wizard.run.opening import open_model, workbench
-from wizard.run.outcome import payers_of, write_json
+from wizard.run.outcome import learnt_of, payers_of, write_json
 from wizard.run.result import result_object
 from wizard.run.sibling import Opened, open_sibling
 from wizard.run.state import (
@@ -211,6 +211,8 @@ def _make(
         done = (*done, json.dumps(jsonable(step), sort_keys=True))
         if done not in state.made:
             state.made[done] = shared.make(state, step, artifact, workbench)
+            for said in learnt_of(state.made[done]):
+                state.note(said)
         artifact = state.made[done]
     return artifact
 
