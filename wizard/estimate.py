@@ -44,8 +44,8 @@ QUANTIZE_SECONDS_PER_MB, SEARCH_SECONDS_PER_MB, MEASURE_SECONDS = 0.05, 0.9, 1.0
 ROWS, SECONDS_PER_ROW, MACS_PER_SECOND = 2000, 1e-4, 7e10
 # Pruning looks at its rows with PyTorch (intents: 11 s for 256 rows).
 PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.03, 12
-# Training: 32 rows a step; forwards, twice that backwards, and the original forwards. Rows are shorter
-# than the request, but PyTorch is slower than ONNX Runtime (intents 0.25 s, digits 0.05 s a step).
+# Training: 32 rows a step, forwards and twice that backwards, and the original forwards. Rows are
+# shorter than the request, PyTorch slower than ONNX Runtime (intents 0.25 s, digits 0.05 s a step).
 TRAINING = frozenset({"recovery", "quantization_aware_training"})
 TRAINING_ROWS, TRAINING_MACS_PER_SECOND, SECONDS_PER_STEP = 32, 3e10, 0.04
 # In memory beside the export's own: gradients, two moments, the best state, the original.

@@ -201,12 +201,17 @@ class Step:
 
 EXPORT = "to_onnx"
 SIBLING = "smaller_sibling"  # the strategy that goes on with a smaller published model
+WEIGHTS_ONLY = ("recovery", "quantization_aware_training", "batch_norm_recalibration")
 LEARNT = "learnt.json"  # beside a checkpoint: what training or measuring it anew came to
 
 
 def named_after(strategies: Sequence[str]) -> str:
-    """The technique that a recipe goes by: the last one, the export only if there is no other."""
-    return next((one for one in reversed(strategies) if one != EXPORT), EXPORT)
+    """The technique that a recipe goes by: the last one, the export only if there is no other.
+
+    What only sets weights anew changes nothing that a device would notice.
+    """
+    left = (one for one in reversed(strategies) if one not in {EXPORT, *WEIGHTS_ONLY})
+    return next(left, EXPORT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """What a job has found, on disk and held against its rows.
 
 Covers: writing so that a reader never sees half a file, reading an outcome back, who pays for a
-candidate, what training on the way to it came to. Does not cover: the walk that finds it (walk.py), its public form (result.py).
+candidate, what training on the way to it came to.
+Does not cover: the walk that finds it (walk.py), its public form (result.py).
 """
 
 from __future__ import annotations

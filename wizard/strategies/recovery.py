@@ -32,7 +32,7 @@ class Settings(nouns.Settings):
 
     steps: int = 400
     minutes: float = 5.0
-    rate: float = 1e-4
+    rate: float = 3e-4
     hidden: float = 1.0
     samples: int = 1024
 
