@@ -8,17 +8,24 @@
   let settle;
   const settled = new Promise((done) => { settle = done; setTimeout(done, 5000); });
 
+  const standing = new Promise((done) => {
+    const look = () => (document.getElementById("next-model") ? setTimeout(done, 50) : setTimeout(look, 20));
+    look();
+  });
+
   window.compressionWizard = {
     settled: async (...values) => { await settled; return values; },
     // What the page remembers: the run in the address, else the run of last time; the visitor's token.
-    recall: () => {
+    // It is asked once the first step stands, so that nothing comes before what people see.
+    recall: async () => {
+      await standing;
       const linked = (location.hash.match(/run=([0-9a-z]+)/) || [])[1] || "";
       const kept = read();
       return JSON.stringify({ linked, kept: kept.run || "", owner: kept.owner || "" });
     },
     remember: (token) => {
+      if (!token) return;  // a run is still to be found again
       settle();
-      if (!token) return;
       const { run, owner, seen } = JSON.parse(token);
       write({ owner, run: seen ? "" : run });
       if (run && !location.hash.includes(run)) history.replaceState(null, "", "#run=" + run);

@@ -77,14 +77,14 @@ def _may_sign_in() -> bool:
 def _draw(desk: Desk) -> Page:
     session = gr.State(Session())
     timer = gr.Timer(1.0, active=False)
-    token = gr.Textbox(visible=False)
+    token, again = gr.Textbox(visible=False), gr.State("")
     gr.HTML(_head(), elem_id="head", apply_default_css=False)
     with gr.Row(elem_id="main"):
         with gr.Column(scale=3, elem_id="stage", min_width=320):
             steps, views = _draw_steps(desk)
         with gr.Column(scale=1, elem_id="side", min_width=230):
             rail = gr.HTML(_rail(Session(), None), elem_id="rail", apply_default_css=False)
-    return Page(session, steps, rail, timer, token, *views)
+    return Page(session, steps, rail, timer, token, again, *views)
 
 
 def _draw_steps(desk: Desk) -> tuple[Any, list[Any]]:
@@ -134,6 +134,9 @@ def _wire(blocks: Any, page: Page, desk: Desk) -> None:
         device = desk.engine.devices().get(needs.device_id) if needs else None
         return _rail(session, device)
 
+    def first(remembered: str) -> Updates:
+        return opened(page, desk, remembered)
+
     def found(remembered: str) -> Updates:
         return restored(page, desk, remembered)
 
@@ -144,14 +147,14 @@ def _wire(blocks: Any, page: Page, desk: Desk) -> None:
         view.back.click(
             None, None, page.steps, js=f"() => ({{__type__: 'update', selected: {number}}})"
         )
-    event = blocks.load(
-        found,
-        page.token,
-        _all(page),
-        js="() => compressionWizard.recall()",
-        **{**quiet, "queue": True},
-    )
-    event.then(None, [page.token], None, js="(token) => compressionWizard.remember(token)")
+    queued = {**quiet, "queue": True}
+    remember = "(token) => compressionWizard.remember(token)"
+    new = [page.session, page.again, page.token, page.model.card, page.model.alert]
+    recall = "() => compressionWizard.recall()"
+    event = blocks.load(first, page.token, new, js=recall, **queued)
+    event.then(None, [page.token], None, js=remember)
+    event = page.again.change(found, page.again, _all(page), **queued)
+    event.then(None, [page.token], None, js=remember)
 
 
 def _all(page: Page) -> list[Any]:
@@ -171,6 +174,14 @@ def _all(page: Page) -> list[Any]:
         page.steps,
     ]
     return list(dict.fromkeys(listed))
+
+
+def opened(page: Page, desk: Desk, remembered: str) -> Updates:
+    """A fresh start; a run to be found again is passed on, since that changes the whole page."""
+    linked, kept, owner = _recalled(remembered)
+    if linked or kept:
+        return {page.again: remembered}
+    return _fresh(page, desk, Session(owner=owner), None)
 
 
 def restored(page: Page, desk: Desk, remembered: str) -> Updates:

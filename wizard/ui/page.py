@@ -20,13 +20,17 @@ MODEL, DEVICE, QUALITY, PLAN, RUN, RESULT = range(6)
 
 
 class Page(NamedTuple):
-    """`token` carries what the browser shall remember; `timer` ticks during a run only."""
+    """`token` carries what the browser shall remember, `again` what it remembered of a run.
+
+    `timer` ticks during a run only.
+    """
 
     session: Any
     steps: Any
     rail: Any
     timer: Any
     token: Any
+    again: Any
     model: step_model.View
     device: step_device.View
     quality: step_quality.View
