@@ -19,7 +19,7 @@ from wizard.errors import (
     WeightsDamaged,
     WeightsMissing,
 )
-from wizard.intake.card import TASK_OF_ENDING, task_of
+from wizard.intake.card import OF_SOUND, TASK_OF_ENDING, task_of
 from wizard.intake.count import loader_for
 from wizard.intake.machine import _from_cpuinfo
 from wizard.nouns import ModelRef, Source, SupportLevel, Task, Workload
@@ -305,6 +305,20 @@ def test_the_longest_ending_decides():
     )
     assert task_of({"architectures": ["BertModel"]}) == "feature-extraction"
     assert task_of({}) is None
+
+
+def test_a_head_for_sequences_sorts_sounds_where_the_model_hears():
+    """The same ending in text and sound; transformers' own table says which is which."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES as HEARD,
+    )
+
+    ours = {kind for kind, head in HEARD.items() if head.endswith("ForSequenceClassification")}
+
+    assert ours == OF_SOUND
+    assert task_of(
+        {"model_type": "hubert", "architectures": ["HubertForSequenceClassification"]}
+    ) == ("audio-classification")
 
 
 def test_only_a_pickle_is_refused_unopened(tmp_path):

@@ -83,8 +83,7 @@ def in_points(points: float) -> str:
 def _clause(budget: Budget, work: Workload) -> str:
     if budget.quantity == "latency":
         which = "in 95 of 100 requests" if budget.percentile == 95 else "in the median"
-        shape = f"{work.tokens} tokens" if work.tokens else "one picture"
-        return f"in at most {budget.at_most:g} ms per request ({which}, {shape})"
+        return f"in at most {budget.at_most:g} ms per request ({which}, {work})"
     what = "of file" if budget.quantity == "size" else "of memory"
     return f"with at most {budget.at_most:g} MB {what}"
 

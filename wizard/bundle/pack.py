@@ -20,7 +20,7 @@ from wizard.bundle.card import card
 from wizard.bundle.privacy import carry, public_command, without_folders
 from wizard.bundle.report import report
 from wizard.errors import OutputNotEmpty
-from wizard.examples import processor
+from wizard.examples import hearing, processor
 from wizard.examples.feeds import Feeds, load_feeds
 from wizard.nouns import (
     SIBLING,
@@ -124,7 +124,10 @@ def _carried(folder: Path, model_folder: Path, work: Path) -> None:
 def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
     task = tasks.card_of(outcome.plan.profile.task)
     run = (TEMPLATES / task.script).read_text(encoding="utf-8")
-    if "@SETTINGS@" in run:
+    if task.reads is tasks.Reads.SOUND:
+        run = run.replace("@SETTINGS@", json.dumps(hearing.read(folder)))
+        run = run.replace("@HEARING@", hearing.written_out())
+    elif "@SETTINGS@" in run:
         run = run.replace("@SETTINGS@", json.dumps(processor.read(folder)))
     check = (TEMPLATES / "check.py.txt").read_text(encoding="utf-8")
     for target, text in (("run.py", run), ("check.py", check)):
@@ -152,7 +155,7 @@ def _check_data(folder: Path, plan: Plan, model: Path, feeds: Feeds) -> None:
         for number, output in enumerate(outputs):
             arrays[f"{index}.expected.{number}"] = output.astype(np.float32)
     workload = plan.needs.workload
-    for key, value in feeds.exactly(workload.batch, workload.tokens).items():
+    for key, value in feeds.exactly(workload.batch, workload.length).items():
         if key in names:
             arrays[f"timing.{key}"] = value
     np.savez_compressed(folder / CHECK_DATA, **arrays)

@@ -197,8 +197,8 @@ def _parameters(shown: ModelProfile) -> str:
 
 def _workload(shown: ModelProfile) -> str:
     work = shown.workload
-    if work.tokens is not None:
-        return f"{work.tokens} tokens, batch {work.batch}"
+    if work.tokens is not None or work.seconds is not None:
+        return f"{work}, batch {work.batch}"
     return f"{work.image_size} x {work.image_size} pixels, batch {work.batch}"
 
 

@@ -67,6 +67,14 @@ def in_full(written: Mapping[str, Any]) -> Settings:
     return full
 
 
+def shape_heard(config: Any, samples: int | None) -> tuple[int, ...]:
+    """The shape of one sound as a model of that config takes it: [samples], or [frames, bands]."""
+    bands, frames = (getattr(config, name, None) for name in ("num_mel_bins", "max_length"))
+    if bands and frames:
+        return int(frames), int(bands)
+    return (samples or int(COMMON["sampling_rate"]),)
+
+
 def heard(wave: Wave, settings: Settings) -> Wave:
     """Samples at the model's rate [samples] as it is fed: float32 [samples] or [frames, bands]."""
     import numpy as np

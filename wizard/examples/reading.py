@@ -23,7 +23,7 @@ from wizard.errors import (
     LabelsUnknown,
     TooFewRows,
 )
-from wizard.examples import naming, pictures, tables
+from wizard.examples import naming, pictures, sounds, tables
 from wizard.nouns import ExampleSet, ModelProfile, Source
 
 ROWS_NEEDED = 20
@@ -106,8 +106,12 @@ def _read(
     path = Path(data)
     if not path.exists():
         raise DataNotFound(path=data)
-    if tasks.card_of(profile.task).rows == "pictures":
+    card = tasks.card_of(profile.task)
+    if card.rows == "pictures":
         return pictures.read(path, seed=seed, limit=limit, scratch=scratch)
+    if card.rows == "sounds":
+        spoken = not card.labels
+        return sounds.read(path, spoken=spoken, seed=seed, limit=limit, scratch=scratch)
     return tables.read(path, profile, seed=seed, limit=limit)
 
 
@@ -116,6 +120,9 @@ def _contents(rows: ExampleSet) -> set[bytes]:
     if rows.images is not None:
         stored = pictures.Stored(rows.images)
         return {hashlib.sha256(stored[row].tobytes()).digest() for row in rows.rows}
+    if rows.sounds is not None:
+        heard = sounds.Stored(rows.sounds)
+        return {hashlib.sha256(heard[row][0].tobytes()).digest() for row in rows.rows}
     texts = rows.inputs or [text for both in rows.pairs for text in both]
     return {text.strip().encode() for text in texts}
 
@@ -139,8 +146,11 @@ def _bundled(profile: ModelProfile) -> Rows:
 def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:
     sets = []
     for name in ("calibration", "test"):
-        if tasks.card_of(profile.task).rows == "pictures":
+        kind = tasks.card_of(profile.task).rows
+        if kind == "pictures":
             rows = pictures.read_bundled(folder, name)
+        elif kind == "sounds":
+            rows = sounds.read_bundled(folder, name)
         else:
             rows = tables.read_bundled(folder / f"{name}.csv", profile)
         sets.append(rows if labelled else _unlabelled(rows))

@@ -16,7 +16,7 @@ from typing import Any
 
 from wizard import library, tasks
 from wizard.errors import ConfigUnreadable, RemoteCode
-from wizard.intake import given, source
+from wizard.intake import given, source, work
 from wizard.intake.count import Count, count
 from wizard.nouns import (
     Family,
@@ -54,6 +54,13 @@ TASK_OF_ENDING = {
     "ForDepthEstimation": "depth-estimation",
     "Model": "feature-extraction",
 }
+# Of these, a ForSequenceClassification sorts sounds, not texts; checked as well.
+OF_SOUND = frozenset(
+    {
+        *("wav2vec2", "wav2vec2-bert", "wav2vec2-conformer", "hubert", "wavlm", "data2vec-audio"),
+        *("sew", "sew-d", "unispeech", "unispeech-sat"),
+    }
+)
 # What config.json must hold where it says anything at all; transformers checks the rest.
 KINDS = {
     "architectures": list,
@@ -62,15 +69,8 @@ KINDS = {
     "num_labels": int,
     "quantization_config": dict,
 }
-# Their positions begin after the padding index, so some of them are never used.
-POSITIONS_RESERVED = {
-    **dict.fromkeys(("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"), 2),
-    **dict.fromkeys(("roberta-prelayernorm", "data2vec-text", "longformer", "ibert", "luke"), 2),
-}
-DEFAULT_TOKENS = 128
 # Raise it when a card says more or counts differently; older cards are then made anew.
 CARD_LAYOUT = 3
-DEFAULT_IMAGE_SIDE = 224
 FED_WITH = {"pixel_values": "pictures", "input_ids": "texts", "input_values": "sound"}
 
 
@@ -183,16 +183,15 @@ def _profile(
     family = _family(config)
     support = taken.support() if taken else _support(config, task_name, family)
     task = tasks.known(task_name)
-    image_side = side_of(config, _json(ref, found.folder / "preprocessor_config.json"))
-    max_tokens = _max_tokens(config, _json(ref, found.folder / "tokenizer_config.json"))
-    if taken and taken.image_size:
-        image_side = taken.image_size
-    work = _workload(ref, task, workload, max_tokens, image_side)
+    processor = _json(ref, found.folder / "preprocessor_config.json")
+    max_tokens = work.max_tokens(config, _json(ref, found.folder / "tokenizer_config.json"))
+    sizes = work.Sizes(config, processor or {}, max_tokens, taken.image_size if taken else None)
+    request = work.request(ref, task, workload, sizes)
     counted = Count()
     if taken:
-        counted = taken.count(work)
+        counted = taken.count(request)
     elif support.level is not SupportLevel.NOT_HERE:
-        counted = count(config, task, work, str(ref))
+        counted = count(config, task, request, str(ref))
         support = _fed_as_expected(support, task, counted.fed_with)
     header = _readme_header(found.folder)
     weights = sum(
@@ -215,13 +214,13 @@ def _profile(
         weights_bytes=weights or 4 * counted.total,
         dtype=str(config.get("dtype") or config.get("torch_dtype") or "float32"),
         macs=counted.macs,
-        workload=work,
+        workload=request,
         support=support,
         licence=_licence(header),
         base_model=_text(header.get("base_model")),
         labels=_labels(config) if task is None or tasks.card_of(task).labels else (),
         max_tokens=max_tokens,
-        image_size=work.image_size,
+        image_size=request.image_size,
         channels=_whole(config.get("num_channels")) or 3,
         hidden_size=_whole(config.get("hidden_size")),
         layers=_layers(config),
@@ -244,6 +243,8 @@ def _title(ref: ModelRef) -> str:
 def task_of(config: dict[str, Any]) -> str | None:
     """The Hub's name of the task that config.json's architecture answers, or None."""
     architecture = (config.get("architectures") or [""])[0]
+    if config.get("model_type") in OF_SOUND and architecture.endswith("ForSequenceClassification"):
+        return Task.AUDIO_CLASSIFICATION.value
     endings = (end for end in TASK_OF_ENDING if architecture.endswith(end))
     best = max(endings, key=len, default=None)
     return TASK_OF_ENDING[best] if best else None
@@ -295,47 +296,6 @@ def _fed_as_expected(support: Support, task: Task | None, fed_with: str) -> Supp
 
 def _nearest(family: Family | None) -> str | None:
     return family.nearest if family else None
-
-
-def _workload(
-    ref: ModelRef,
-    task: Task | None,
-    asked: Workload | None,
-    max_tokens: int | None,
-    image_side: int | None,
-) -> Workload:
-    if task is not None and tasks.card_of(task).reads is tasks.Reads.PICTURES:
-        return Workload(
-            batch=asked.batch if asked else 1, image_size=image_side or DEFAULT_IMAGE_SIDE
-        )
-    tokens = asked.tokens if asked and asked.tokens else None
-    if tokens is None and ref.source is Source.SAMPLE:
-        tokens = library.samples()[ref.name].workload.tokens
-    tokens = min(tokens or DEFAULT_TOKENS, max_tokens or DEFAULT_TOKENS * 4)
-    return Workload(batch=asked.batch if asked else 1, tokens=tokens)
-
-
-def _max_tokens(config: dict[str, Any], tokenizer: dict[str, Any] | None) -> int | None:
-    """The longest input: what the positions hold and what the tokenizer was told."""
-    limits = []
-    positions = _whole(config.get("max_position_embeddings"))
-    if positions:
-        limits.append(positions - POSITIONS_RESERVED.get(config["model_type"], 0))
-    said = _whole((tokenizer or {}).get("model_max_length"))
-    if said and said < 1_000_000:
-        limits.append(said)
-    return min(limits, default=None)
-
-
-def side_of(config: dict[str, Any], processor: dict[str, Any] | None) -> int | None:
-    settings = processor or {}
-    for holder in ("crop_size", "size") if settings.get("do_center_crop") else ("size",):
-        size = settings.get(holder)
-        if isinstance(size, int):
-            return size
-        if isinstance(size, dict):
-            return _whole(size.get("height") or size.get("shortest_edge")) or DEFAULT_IMAGE_SIDE
-    return _whole(config.get("image_size"))
 
 
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:

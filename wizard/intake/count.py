@@ -13,6 +13,7 @@ from typing import Any
 
 from wizard import tasks
 from wizard.errors import ConfigUnreadable, UnknownArchitecture
+from wizard.examples.hearing import shape_heard
 from wizard.nouns import Task, Workload
 
 # What a constructor may raise on numbers that fit no model: a width of 0, a text for a number.
@@ -151,7 +152,9 @@ def _macs(model: Any, workload: Workload) -> int:
     batch = workload.batch
     try:
         with torch.device("meta"), FlopCounterMode(display=False) as counter:
-            if model.main_input_name == "pixel_values":
+            if model.main_input_name == "input_values":
+                model(input_values=torch.empty(batch, *shape_heard(model.config, workload.samples)))
+            elif model.main_input_name == "pixel_values":
                 side = workload.image_size or 224
                 channels = getattr(model.config, "num_channels", 3)
                 model(pixel_values=torch.empty(batch, channels, side, side))

@@ -195,9 +195,9 @@ def _prepared(model: Any, task: Task, folder: Path, name: str) -> list[str]:
 
 
 def _side(model: Any, folder: Path) -> int:
-    from wizard.intake.card import side_of
+    from wizard.intake.work import side_of
 
-    said = side_of({}, _json(folder / "preprocessor_config.json"))
+    said = side_of({}, _json(folder / "preprocessor_config.json") or {})
     return graph.sides_of(model)[1] or said or graph.USUAL_SIDE
 
 

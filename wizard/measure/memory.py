@@ -18,7 +18,7 @@ ZIPPED_UP_TO = 300_000_000
 
 def of_process(process: Process, workload: Workload) -> Memory:
     """What a process that has just opened the model needs."""
-    process.ask("shape", batch=workload.batch, tokens=workload.tokens)
+    process.ask("shape", batch=workload.batch, tokens=workload.length)
     found = process.ask("memory", runs=FURTHER_RUNS)
 
     def quantity(name: str, unit: str) -> Quantity:

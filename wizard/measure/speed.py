@@ -43,7 +43,7 @@ TAIL_ERROR = 1.4
 
 def alone(process: Process, workload: Workload, seconds: float = SECONDS) -> Latency:
     """One model by itself; half of its blocks are held against the other half."""
-    process.ask("shape", batch=workload.batch, tokens=workload.tokens)
+    process.ask("shape", batch=workload.batch, tokens=workload.length)
     runs = _runs(_warm(process), seconds / BLOCKS)
     began = _Clock.read([process])
     blocks = [process.ask("time", runs=runs)["ms"] for _ in range(BLOCKS)]
@@ -55,7 +55,7 @@ def in_turns(
 ) -> tuple[Latency, Latency]:
     """Two models in turns (A B B A, so that a drift hits both alike), same session, same input."""
     for process in (first, second):
-        process.ask("shape", batch=workload.batch, tokens=workload.tokens)
+        process.ask("shape", batch=workload.batch, tokens=workload.length)
     share = seconds / (2 * BLOCKS)
     runs = [_runs(_warm(process), share) for process in (first, second)]
     taken: tuple[list[list[float]], list[list[float]]] = ([], [])

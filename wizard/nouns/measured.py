@@ -185,14 +185,16 @@ class ExampleSet:
 
     Text: `inputs` are strings (or pairs in `pairs`). Images: `images` is an .npy file of uint8
     [n, height, width, channels], or a file of pictures of any size (examples/pictures.py says
-    how it is read). `labels` are label names; `columns` hold every other column, for
-    slices. `origin` says where the rows came from; `notes` are sentences for the user.
+    how it is read). Sounds: `sounds` is an .npz file (examples/sounds.py). `labels` are label
+    names; `answers` are right answers in words; `columns` hold every other column, for slices.
+    `origin` says where the rows came from; `notes` are sentences for the user.
     """
 
     origin: str
     inputs: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     images: Path | None = None
+    sounds: Path | None = None
     labels: tuple[str, ...] = ()
     target: tuple[float, ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()

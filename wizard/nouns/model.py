@@ -83,6 +83,8 @@ class Task(StrEnum):
     TEXT_CLASSIFICATION = "text-classification"
     IMAGE_CLASSIFICATION = "image-classification"
     FEATURE_EXTRACTION = "feature-extraction"
+    AUDIO_CLASSIFICATION = "audio-classification"
+    SPEECH_RECOGNITION = "automatic-speech-recognition"
 
 
 class SupportLevel(StrEnum):
@@ -118,11 +120,28 @@ class ParameterCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """One request: `batch` inputs of `tokens` tokens (text) or `image_size` pixels a side."""
+    """One request: `batch` inputs of `tokens` tokens (text) or `image_size` pixels a side.
+
+    Of sound: recordings of `seconds`, which are `samples` numbers where the model hears the wave
+    itself (None where it sees a spectrogram of one size).
+    """
 
     batch: int = 1
     tokens: int | None = None
     image_size: int | None = None
+    seconds: float | None = None
+    samples: int | None = None
+
+    @property
+    def length(self) -> int | None:
+        """How long one input is, where inputs are sequences."""
+        return self.tokens or self.samples
+
+    def __str__(self) -> str:
+        """One input, in words: `32 tokens`, `one picture`, `1.5 s of sound`."""
+        if self.tokens is not None:
+            return f"{self.tokens} tokens"
+        return "one picture" if self.seconds is None else f"{self.seconds:g} s of sound"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Arrays = dict[str, np.ndarray[Any, Any]]
 
 BATCH = 8  # rows at a time: enough to fill two cores, small enough to hold every activation
-MADE_UP_TOKENS = 12
+MADE_UP_TOKENS, MADE_UP_SAMPLES = 12, 8_000
 
 
 def padded_batches(
@@ -72,7 +72,7 @@ def made_up(session: onnxruntime.InferenceSession, batch: int, seed: int) -> Arr
     random = np.random.default_rng(seed)
     made: Arrays = {}
     for value in session.get_inputs():
-        free = {"batch": batch, "sequence": MADE_UP_TOKENS}
+        free = {"batch": batch, "sequence": MADE_UP_TOKENS, "samples": MADE_UP_SAMPLES}
         shape = [one if isinstance(one, int) else free.get(one, 1) for one in value.shape]
         if value.type == "tensor(float)":
             made[value.name] = random.standard_normal(shape, np.float32)

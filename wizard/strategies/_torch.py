@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard import tasks
 from wizard.errors import ExportFailed, NotSupported
+from wizard.examples.hearing import shape_heard
 from wizard.nouns import Task
 from wizard.strategies import _graph
 from wizard.strategies._checkpoint import Shape, as_numbered_before, load, reason, shape_of
@@ -35,10 +36,12 @@ AXES: Mapping[str, Mapping[int, str]] = {
     "attention_mask": {0: "batch", 1: "sequence"},
     "token_type_ids": {0: "batch", 1: "sequence"},
     "pixel_values": {0: "batch"},
+    "input_values": {0: "batch"},
 }
 # The exporter treats 0 and 1 as constants, so the example batch is 2 (engine facts, part 2).
 EXAMPLE_BATCH, EXAMPLE_TOKENS = 2, 16
 UNSEEN = ((1, 7), (3, 33))  # batch and tokens at which the answers are compared
+SAMPLES_A_TOKEN = 641  # of sound: 7 tokens stand for a third of a second, and no round number
 # Where PyTorch's exporter keeps the modules a node came from, outermost first; the last entry is
 # the operation itself. "model." is our wrapper's.
 SCOPES, WRAPPED = "pkg.torch.onnx.name_scopes", "model."
@@ -78,7 +81,7 @@ def checked_export(
         given = [feeds.of(batch, tokens) for batch, tokens in UNSEEN]
         expected = [_numbers(model, one, card.outputs) for one in given]
         raw = path.with_name("raw.onnx")
-        _export(_wrapped(model, names, card.outputs), names, card, feeds, opset, raw)
+        _exported(model, names, card, feeds, opset, raw)
         del model  # its memory is needed for the file's own weights
         gc.collect()
         report(0.7, "tidying the file")
@@ -121,18 +124,24 @@ def _side(folder: Path, image_size: int | None) -> tuple[int, int]:
 
 
 class _Feeds:
-    """Random inputs of any shape, the same ones every time."""
+    """Random inputs of any shape, the same ones every time; `tokens` stand for any length."""
 
     def __init__(self, model: Any, names: tuple[str, ...], side: tuple[int, int]) -> None:
         self._names, self._side = names, side
         config = model.config.get_text_config() if "input_ids" in names else model.config
         self._vocabulary = getattr(config, "vocab_size", 2)
         self._channels = getattr(config, "num_channels", 3)
+        self._heard = shape_heard(model.config, None)
         positions = getattr(config, "max_position_embeddings", None)
         # RoBERTa counts positions from the padding id, so two of them are not usable.
         self._longest = (
             max(4, positions - 2) if isinstance(positions, int) and positions > 0 else 64
         )
+
+    def axes(self, name: str) -> Mapping[int, str]:
+        """The free axes of an input; a sound's length is free where the wave itself is heard."""
+        wave = name == "input_values" and len(self._heard) == 1
+        return {0: "batch", 1: "samples"} if wave else AXES[name]
 
     def of(self, batch: int, tokens: int) -> dict[str, np.ndarray[Any, Any]]:
         import numpy as np
@@ -141,6 +150,10 @@ class _Feeds:
         if "pixel_values" in self._names:
             shape = (batch, self._channels, *self._side)
             return {"pixel_values": random.standard_normal(shape, np.float32)}
+        if "input_values" in self._names:
+            samples = tokens * SAMPLES_A_TOKEN
+            sound = self._heard if len(self._heard) > 1 else (samples,)
+            return {"input_values": random.standard_normal((batch, *sound), np.float32)}
         tokens = min(tokens, self._longest)
         mask = np.ones((batch, tokens), np.int64)
         mask[1:, tokens - tokens // 3 :] = 0  # rows of unequal length, as real batches have
@@ -172,6 +185,28 @@ def _answer(model: Any, inputs: dict[str, Any], outputs: tuple[str, ...]) -> tup
     return tuple(getattr(said, output) for output in outputs)
 
 
+def _exported(
+    model: Any,
+    names: tuple[str, ...],
+    card: tasks.TaskCard,
+    feeds: _Feeds,
+    opset: int,
+    path: Path,
+) -> None:
+    """With the attention written out step by step where the fused one cannot be translated.
+
+    Swin's cannot: its windows leave the fused product in an order that the exporter does not
+    bring together (torch 2.13, transformers 5.23).
+    """
+    try:
+        _export(_wrapped(model, names, card.outputs), names, card, feeds, opset, path)
+    except ExportFailed:
+        if getattr(model.config, "_attn_implementation", None) != "sdpa":
+            raise
+        model.set_attn_implementation("eager")
+        _export(_wrapped(model, names, card.outputs), names, card, feeds, opset, path)
+
+
 def _export(
     module: torch.nn.Module,
     names: tuple[str, ...],
@@ -183,7 +218,6 @@ def _export(
     """Straight to disk, weights beside the file: in memory they would be held three times."""
     import torch
 
-    axes = {**AXES, **card.axes}
     example = feeds.of(EXAMPLE_BATCH, EXAMPLE_TOKENS)
     try:
         program = torch.onnx.export(
@@ -194,7 +228,9 @@ def _export(
             opset_version=opset,
             input_names=list(names),
             output_names=list(card.outputs),
-            dynamic_shapes={"values": tuple(dict(axes[name]) for name in names)},
+            dynamic_shapes={
+                "values": tuple(dict(card.axes.get(name) or feeds.axes(name)) for name in names)
+            },
         )
     except torch.onnx.OnnxExporterError as error:
         raise ExportFailed(model=type(module).__name__, because=reason(error)) from error

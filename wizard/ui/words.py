@@ -125,7 +125,7 @@ DATA_BUNDLED, DATA_PASTED, DATA_FILE = "bundled", "pasted", "file"
 DATA_CHOICES = (
     ("The bundled ones\nNothing to prepare", DATA_BUNDLED),
     ("Some I paste\nA line each, 20 or more", DATA_PASTED),
-    ("A file of mine\nCSV, JSON lines, ZIP of pictures", DATA_FILE),
+    ("A file of mine\nCSV, JSON lines, ZIP of pictures or sounds", DATA_FILE),
 )
 PASTED = "Your examples"
 PASTED_HINT = "First line text,label; then one example a line. Without labels, one text a line."
