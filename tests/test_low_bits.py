@@ -13,7 +13,7 @@ from tests import strategy_models as models
 from wizard.errors import CalibrationTooSmall, NotSupported
 from wizard.measure import audit
 from wizard.nouns import Step
-from wizard.strategies import _codebook, _even, _expanded, _fit, _graph, _inputs, _lowbit
+from wizard.strategies import _carry, _codebook, _even, _expanded, _fit, _graph, _inputs, _lowbit
 from wizard.strategies import _contract as contract
 
 
@@ -141,6 +141,21 @@ def test_codes_chosen_by_what_a_layer_sees_lose_less_of_its_output():
     assert lost[1] < 0.6 * lost[0]
 
 
+def test_blocks_that_learn_from_rows_lose_less_in_the_output():
+    """Later columns make good what earlier ones lost, also where columns do not fill a block."""
+    seen = models.weights(400, 24) @ models.weights(24, 72)
+    seen += 0.1 * models.weights(400, 72)
+    values = models.weights(32, 72)
+    how = {"bits": 4, "block": 32, "method": "clipping"}
+    blind = _fit.fitted(values, **how)
+    learnt = _carry.carried(values, seen.T @ seen / 400, **how)
+    lost = [np.linalg.norm(seen @ (one.values()[:, :72] - values).T) for one in (blind, learnt)]
+
+    assert learnt.codes.shape == blind.codes.shape
+    assert learnt.codes.max() <= 15
+    assert lost[1] < 0.6 * lost[0]
+
+
 # --------------------------------------------------------------------------- inputs
 
 
@@ -177,17 +192,37 @@ def test_layers_are_looked_at_a_few_at_a_time(tmp_path, monkeypatch):
     assert [list(one) for one in groups] == [["w1"], ["w2"]]
 
 
-def test_informed_codes_need_eight_rows(tmp_path):
+@pytest.mark.parametrize("technique", ["palettization", "low_bit_weights"])
+def test_informed_codes_need_eight_rows(technique, tmp_path):
     """Seven rows, or none: refused with what is needed."""
     few = models.text_feeds(tmp_path / "few.npz", rows=7)
     for rows in (few, None):
         bench = models.a_bench(tmp_path, calibration=rows)
         with pytest.raises(CalibrationTooSmall) as caught:
-            apply("palettization", models.exported("text"), bench, informed=True)
+            apply(technique, models.exported("text"), bench, informed=True)
         assert caught.value.facts["needed"] == 8
 
 
 # --------------------------------------------------------------------------- files
+
+
+def test_few_bits_that_learn_from_rows_are_closer_in_the_same_size(tmp_path):
+    """The same operators and bytes; only the codes are better."""
+    text, bench = models.exported("text"), models.a_bench(tmp_path)
+    blind, learnt = (
+        apply("low_bit_weights", text, bench, bits=2, embeddings=8, informed=one)
+        for one in (False, True)
+    )
+    feeds = _inputs.enough_rows(bench)
+    rows = [_for(text, feeds.row(at)) for at in range(16)]
+    first, *others = (
+        np.concatenate([models.answers(one.path, row) for row in rows])
+        for one in (text, blind, learnt)
+    )
+    lost = [np.linalg.norm(one - first) for one in others]
+
+    assert abs(learnt.bytes - blind.bytes) < 0.01 * blind.bytes
+    assert lost[1] < lost[0]
 
 
 @pytest.mark.parametrize(("bits", "least"), [(4, 0.985), (2, 0.7)])

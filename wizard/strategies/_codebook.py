@@ -105,7 +105,7 @@ def carried(values: Array, rows: Array, columns: Array, moments: Array, book: Ar
     import numpy as np
 
     numbers = book.shape[1]
-    factor = _whitening(moments)
+    factor = whitening(moments)
     left = values.astype(np.float64)
     codes = np.empty((len(values), values.shape[1] // numbers), np.uint8)
     for at in range(0, values.shape[1], numbers):
@@ -121,7 +121,7 @@ def carried(values: Array, rows: Array, columns: Array, moments: Array, book: Ar
     return codes
 
 
-def _whitening(moments: Array) -> Array:
+def whitening(moments: Array) -> Array:
     """The upper Cholesky factor of the inverse of the damped moments."""
     import numpy as np
 

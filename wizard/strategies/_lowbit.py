@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wizard.strategies import _even, _fit, _graph
+from wizard.strategies import _carry, _even, _fit, _graph
 from wizard.strategies._nbits import ACCURACY_LEVEL
 
 if TYPE_CHECKING:
@@ -61,8 +61,13 @@ class Rewrite:
         self._first: list[onnx.NodeProto] = []
         self._swaps: dict[str, list[onnx.NodeProto]] = {}
 
-    def matrices(self, nodes: Sequence[onnx.NodeProto], form: Form) -> None:
-        """MatMul nodes that share their input; loud columns are taken out of all of them."""
+    def matrices(
+        self, nodes: Sequence[onnx.NodeProto], form: Form, moments: Array | None = None
+    ) -> None:
+        """MatMul nodes that share their input; loud columns are taken out of all of them.
+
+        Codes are chosen by the input's second `moments` [inputs, inputs] where they are known.
+        """
         from onnx import numpy_helper
 
         values = {n.input[1]: numpy_helper.to_array(self.known[n.input[1]]).T for n in nodes}
@@ -73,8 +78,11 @@ class Rewrite:
         if columns is not None:
             given = f"{first.output[0]}_even"
             before = [self._times(first.input[0], columns, given)]
+        if moments is not None and columns is not None:
+            moments = moments * columns[:, None] * columns
         for name, one in values.items():
-            self._store(name, one if columns is None else one / columns, form)
+            even = one if columns is None else one / columns
+            self._keep_blocks(name, _rounded(even, form, moments), form)
         for node in nodes:
             product = self._product(node, given, node.input[1], form, values[node.input[1]].shape)
             self._swaps[node.output[0]] = [*before, product]
@@ -89,7 +97,7 @@ class Rewrite:
         values = numpy_helper.to_array(self.known[name])
         columns = _even.columns_of([values]) if form.even else None
         even = values if columns is None else values / columns
-        self._store(name, even, form, flat=True, half=tied is None)
+        self._keep_blocks(name, _rounded(even, form, None), form, flat=True, half=tied is None)
         for node in nodes:
             out = node.output[0] if columns is None else f"{node.output[0]}_few"
             after = [] if columns is None else [self._times(out, columns, node.output[0])]
@@ -130,14 +138,13 @@ class Rewrite:
         self.model.graph.initializer.append(numpy_helper.from_array(values, name))
         return name
 
-    def _store(
-        self, name: str, values: Array, form: Form, *, flat: bool = False, half: bool = False
+    def _keep_blocks(
+        self, name: str, fit: _fit.Blocks, form: Form, *, flat: bool = False, half: bool = False
     ) -> None:
         """Codes, scales and zero points of one matrix [outputs, inputs] or table."""
         import numpy as np
         from onnx.helper import make_node
 
-        fit = _fit.fitted(values, bits=form.bits, block=form.block, method=form.method)
         codes = packed(fit.codes, form.bits)
         self._keep(f"{name}_Q{form.bits}", codes.reshape(len(codes), -1) if flat else codes)
         self._keep(f"{name}_zeros", packed(fit.zeros, form.bits))
@@ -181,6 +188,13 @@ class Rewrite:
             block_size=form.block,
             bits=form.bits,
         )
+
+
+def _rounded(values: Array, form: Form, moments: Array | None) -> _fit.Blocks:
+    how = {"bits": form.bits, "block": form.block}
+    if moments is None:
+        return _fit.fitted(values, **how, method=form.method)
+    return _carry.carried(values, moments, **how, method=form.method)
 
 
 def packed(codes: Array, bits: int) -> Array:

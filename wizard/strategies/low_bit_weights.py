@@ -1,26 +1,29 @@
 """2- or 4-bit weights that keep their answers: loud columns apart, scales fitted, small overhead.
 
 Covers: matrix multiplications (2, 4 bits), embeddings (2, 4, 8 bits), tied tables kept tied, the
-last layer in 8 bits. No sample data.
+last layer in 8 bits; with sample rows, each column makes good what the ones before it lost.
 Does not cover: 3 bits (ONNX Runtime has no such kernel; codebooks do that), convolutions (neither;
 they are refused where they dominate), activations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wizard import nouns
 from wizard.errors import NotSupported
 from wizard.nouns import Artifact, Kind
-from wizard.strategies import _graph, _lowbit
+from wizard.strategies import _graph, _inputs, _lowbit
 from wizard.strategies._contract import Strategy, Workbench
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
+
+    Array = np.ndarray[Any, Any]
 
 TITLE = "Fitted low-bit weights"
 LAST_BITS, LAST_BLOCK = 8, 32
@@ -31,7 +34,8 @@ class Settings(nouns.Settings):
     """`block`: numbers that share a scale. `even`: multiply loud columns out of the weights.
 
     `method`: how the ends of a block are found. `embeddings`: their bits, 32 leaves them alone.
-    `spare_last`: the last layer in 8 bits.
+    `spare_last`: the last layer in 8 bits. `informed`: choose codes by what the layers see on up
+    to `samples` sample rows.
     """
 
     bits: Literal[2, 4] = 4
@@ -40,11 +44,14 @@ class Settings(nouns.Settings):
     even: bool = True
     embeddings: Literal[2, 4, 8, 32] = 4
     spare_last: bool = True
+    informed: bool = False
+    samples: int = 128
 
 
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
-    """Refuses a model without stored matrices, and one that is mostly convolutions."""
-    del settings, bench
+    """Refuses without matrices, and what is mostly convolutions; asks for rows to learn from."""
+    if settings.informed:
+        _inputs.enough_rows(bench)
     found = _graph.footprint(artifact.path)
     if found.conv > found.matmul + found.embedding:
         because = "its weights are mostly convolutions, which the low-bit kernels do not take"
@@ -60,11 +67,12 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     _graph.gemm_to_matmul(model)
     _graph.fold_transposed_weights(model)
     rewrite = _lowbit.Rewrite(model)
-    groups = _lowbit.by_input(_matrices(model))
+    groups = {nodes[0].input[1]: nodes for nodes in _lowbit.by_input(_matrices(model))}
     heads = _graph.heads(model) if settings.spare_last else set()
-    for at, nodes in enumerate(groups):
+    for at, (name, moments) in enumerate(_moments(model, groups, settings, bench)):
         bench.report(0.05 + 0.7 * at / len(groups), f"fitting weights, {at + 1} of {len(groups)}")
-        rewrite.matrices(nodes, _form_of(nodes[0], rewrite.known, heads, settings))
+        form = _form_of(groups[name][0], rewrite.known, heads, settings)
+        rewrite.matrices(groups[name], form, moments)
     bench.report(0.8, "fitting the word tables")
     for table, block in _tables(model, settings).items():
         form = _form(settings, settings.embeddings, block)
@@ -73,6 +81,21 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     rewrite.done()
     bench.report(0.9, "writing the file")
     return _graph.save(model, bench.folder / f"{STRATEGY.file_stem}.onnx")
+
+
+def _moments(
+    model: onnx.ModelProto,
+    groups: Mapping[str, list[onnx.NodeProto]],
+    settings: Settings,
+    bench: Workbench,
+) -> Iterator[tuple[str, Array | None]]:
+    """Every group by its first weight, with the second moments of its input or None."""
+    if not settings.informed:
+        yield from ((name, None) for name in groups)
+        return
+    firsts = {name: nodes[0] for name, nodes in groups.items()}
+    for found in _inputs.moments(model, firsts, settings.samples, bench):
+        yield from found.items()
 
 
 def _form(settings: Settings, bits: int, block: int) -> _lowbit.Form:
