@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format browser bench planted golden clean
+.PHONY: help run test check format browser bench bench-peers planted golden clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ format: $(VENV)/.tested ## format the code and bring generated docs up to date
 
 bench: $(VENV)/.tested browser ## the figures we promise, measured (some minutes, alone on the machine)
 	@$(BIN)/python tests/benchmarks/figures.py
+
+bench-peers: $(VENV)/.tested ## other tools and ours on the same models and rows (an hour, 6 GB; goes on where it was stopped)
+	@TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m tests.benchmarks.peers
 
 planted: $(VENV)/.tested ## put faults into real artifacts: is each caught and named, is no healthy one accused
 	@$(BIN)/python -m tests.planted.bench
