@@ -195,6 +195,7 @@ def _job(bench: Bench, work: Work, folder: Path) -> Path:
         "folder": str(work.model(model_made(bench, work))),
         "calibration": str(made / "calibration.npz"),
         "test": str(made / "test.npz"),
+        "rows": len(answers["rows"]) * (2 if answers["target"] else 1),
         "labels": answers["truth"],
         "out": str(folder / "model.onnx"),
         "task": profile["task"],

@@ -24,10 +24,12 @@ from wizard import examples
 from wizard.compare import turns
 from wizard.compare.paired import Drop, Statistic, drop_by_bootstrap
 from wizard.compare.score import drop_between
+from wizard.examples.reading import pick
 from wizard.measure import quality, speed
 from wizard.measure.memory import size_of
 from wizard.measure.process import Process
 from wizard.nouns import Latency, Outcome, Quality, Workload
+from wizard.run.opening import shuffled
 from wizard.run.outcome import read_outcome
 from wizard.strategies._contract import artifact_of
 
@@ -50,6 +52,8 @@ def weigh(job: Path, files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     outcome = read_outcome(job)
     assert outcome is not None
     every = {ORIGINAL: Path(outcome.original.artifact.path), **files}
+    answers = outcome.original.quality.answers
+    rows = len(answers.rows) * (2 if answers.target else 1)
     workload = outcome.plan.needs.workload or outcome.plan.profile.workload
     with ExitStack() as stack, tempfile.TemporaryDirectory() as scratch:
         processes = {
@@ -57,7 +61,7 @@ def weigh(job: Path, files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
             for name, path in every.items()
         }
         raws = {
-            name: quality.outputs(one, Path(scratch) / f"{name}.npy", _silent, 10**9)
+            name: quality.outputs(one, Path(scratch) / f"{name}.npy", _silent, rows)
             for name, one in processes.items()
         }
         latencies = in_turns(list(processes.values()), workload)
@@ -93,14 +97,22 @@ def in_turns(processes: Sequence[Process], workload: Workload) -> list[Latency]:
 
 
 def _scored(outcome: Outcome, raws: Mapping[str, Any], scratch: Path) -> dict[str, Quality]:
+    """Scores on the job's own rows. Raises ValueError if the original answers otherwise there."""
     plan = outcome.plan
-    rows = examples.read(plan.profile, plan.needs.data, seed=plan.needs.seed, scratch=scratch).test
+    found = examples.read(plan.profile, plan.needs.data, seed=plan.needs.seed, scratch=scratch)
+    kept = outcome.original.quality.answers
+    rows = pick(shuffled(found.test, plan.needs.seed), range(len(kept.rows)))
     metric = plan.needs.tolerance.metric
-    kept = raws[ORIGINAL]
-    return {
-        name: quality.score(raw, rows, plan.profile, kept if name != ORIGINAL else None, metric)
+    scored = {
+        name: quality.score(
+            raw, rows, plan.profile, raws[ORIGINAL] if name != ORIGINAL else None, metric
+        )
         for name, raw in raws.items()
     }
+    again = scored[ORIGINAL].answers
+    if (again.rows, again.predicted, again.truth) != (kept.rows, kept.predicted, kept.truth):
+        raise ValueError("the rows are not those of the job")
+    return scored
 
 
 def _records(outcome: Outcome, found: Mapping[str, Weighed]) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ import rows
 
 job = rows.job()
 given = rows.inputs(job["model"], job["calibration"])
-tested = rows.inputs(job["model"], job["test"])
+tested = rows.inputs(job["model"], job["test"], job["rows"])
 labels, kind = job["labels"], None if job["shape"] == "cnn" else nncf.ModelType.TRANSFORMER
 first = {}
 

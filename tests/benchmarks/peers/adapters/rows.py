@@ -1,8 +1,8 @@
 """What every adapter reads and says. Runs in a peer's environment: numpy and the peer, no more.
 
 A job is a JSON file: `model` (float32 ONNX), `folder` (checkpoint), `calibration` and `test`
-(prepared inputs, .npz), `labels` (right answers of the test rows, or none), `out` (file to make),
-`task`, `shape`, `threads`.
+(prepared inputs, .npz), `rows` (how many of the test count), `labels` (their right answers, or
+none), `out` (file to make), `task`, `shape`, `tokens` of the timed request, `threads`.
 """
 
 import importlib.util
@@ -27,14 +27,17 @@ def feeds(path):
     return module.load_feeds(Path(path))
 
 
-def inputs(model_path, path):
-    """Rows as the model's own inputs, one at a time."""
+def inputs(model_path, path, most=None):
+    """Rows as the model's own inputs, one at a time; the first `most` of them."""
     import onnx
 
     graph = onnx.load(model_path, load_external_data=False).graph
     names = [one.name for one in graph.input]
     rows = feeds(path)
-    return [{name: rows.row(at)[name] for name in names} for at in range(len(rows))]
+    return [
+        {name: rows.row(at)[name] for name in names}
+        for at in range(min(len(rows), most or len(rows)))
+    ]
 
 
 def done(*packages, **facts):
