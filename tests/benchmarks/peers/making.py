@@ -85,10 +85,12 @@ OURS = (
 
 
 def kept(folder: Path, make: Callable[[], Made]) -> Made:
-    """What was made before, else made now and kept; failures are kept too."""
+    """What was made before, else made now and kept; a peer's failure is kept, ours tried again."""
     path = folder / "made.json"
     if path.is_file():
-        return Made(**json.loads(path.read_text(encoding="utf-8")))
+        before = Made(**json.loads(path.read_text(encoding="utf-8")))
+        if before.file or not before.by.startswith("wizard"):
+            return before
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     made = make()
@@ -117,7 +119,7 @@ def ours(bench: Bench, work: Work, contract: Contract) -> Made:
     done = watched([*command, "--out", str(out)], {"WIZARD_HOME": str(home)}, mark=str(home))
     whole = time.time() - began
     if done.status not in {0, 3, 4}:
-        return Made(by=contract.id, title=contract.title, because=last_line(done.errors))
+        return Made(by=contract.id, title=contract.title, because=_said(done))
     told = json.loads(done.output)
     named = told["chosen"] or told["nearest"]
     best = next(one for one in told["candidates"] if one["id"] == named)
@@ -135,6 +137,14 @@ def ours(bench: Bench, work: Work, contract: Contract) -> Made:
         versions={"compression-wizard": told["host"]["versions"]["compression-wizard"]},
         recipe=f"{' + '.join(steps)}, {told['verdict']['overall']}",
     )
+
+
+def _said(done: Done) -> str:
+    """Why a command of ours gave nothing: with --json its sentence is on standard output."""
+    try:
+        return str(json.loads(done.output)["message"])[:160]
+    except (ValueError, KeyError):
+        return last_line(done.errors) or f"ended with status {done.status}"
 
 
 def job_of(bench: Bench, work: Work, by: str) -> Path:
