@@ -2,7 +2,7 @@
 
 Covers: whole job cold and warm, a second contract, five minutes kept on a larger model, inspect and
 plan warm, look-ups, whole run against the bare library calls, first page against an empty Gradio
-page, int8 against fp32 at 128 tokens, memory, a verdict on 10,000 rows.
+page, int8 against fp32 at 128 tokens, memory, MiniLM by size, a verdict on 10,000 rows.
 Does not cover: anything judged by one timing; each figure is a median or a ratio of medians.
 """
 
@@ -313,6 +313,33 @@ def open_page(page: Any, url: str) -> None:
             return
 
 
+def minilm() -> dict[str, float]:
+    """all-MiniLM-L6-v2 by two contracts of size and mean cosine, found by the plan itself."""
+    sys.path.insert(0, str(ROOT))
+    from tests.benchmarks.peers import works
+
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        works.minilm(folder, 300)
+        rows = ("--data", f"{place}/test.txt", "--calibration", f"{place}/calibration.txt")
+        weights = (folder / "model" / "model.safetensors").stat().st_size / 1e6
+        for share, points in ((0.30, "0.1"), (0.15, "3")):
+            limit = ("--size-mb", f"{0.99 * share * weights:.1f}", "--max-drop", points)
+            out = ("--tokens", "128", "--json", "--quiet", "--out", f"{place}/{share}")
+            model = str(folder / "model")
+            _, printed = command("run", model, *rows, *limit, *out, home=folder / "home")
+            answer = json.loads(printed)
+            best = answer["chosen"] or answer["nearest"]
+            after = next(one for one in answer["candidates"] if one["id"] == best)["measured"]
+            named = f"MiniLM within {share} of the file"
+            before = answer["original"]["size"]["value"]
+            found[f"{named}: size"] = after["size"]["value"] / before
+            found[f"{named}: mean cosine"] = after["quality"]["agreement"]["value"]
+            found[f"{named}: kept"] = float(answer["verdict"]["overall"] == "PASS")
+    return found
+
+
 def verdicts() -> dict[str, float]:
     """Processor seconds of a whole verdict over 10,000 rows; the median of three."""
     sys.path.insert(0, str(ROOT))
@@ -332,6 +359,7 @@ FIGURES = {
     "overhead": bare_calls,
     "encoder": encoder,
     "page": first_page,
+    "minilm": minilm,
     "verdict": verdicts,
 }
 
@@ -345,7 +373,7 @@ def main() -> None:
     for name in asked:
         found |= FIGURES[name]()
     for name, value in found.items():
-        print(f"{value:8.2f}  {name}")
+        print(f"{value:8.4g}  {name}")
     from wizard import engine
     from wizard.nouns import jsonable
 
