@@ -56,7 +56,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Where things are kept, and the machine's part in them."""
+    """Where everything is kept."""
 
     cache: Path
 
