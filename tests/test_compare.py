@@ -231,12 +231,12 @@ def test_size_is_exact():
         assert judged.clauses[0].verdict is verdict
 
 
-def two_candidates(**needs):
+def two_candidates(*, small_ms=2.5, **needs):
     """A small slow one and a large fast one, both right."""
     before, after = flipped(2000, 0)
     original = a_measurement(answers=before, megabytes=20)
     fast = a_measurement(answers=after, p50=1.0, megabytes=9, against=a_latency(3.0))
-    small = a_measurement(answers=after, p50=2.5, megabytes=3, against=a_latency(3.0))
+    small = a_measurement(answers=after, p50=small_ms, megabytes=3, against=a_latency(3.0))
     plan = a_plan(
         needs=some_needs(**needs), candidates=(a_candidate(id="fast"), a_candidate(id="small"))
     )
@@ -249,6 +249,12 @@ def test_the_priority_decides_among_those_that_pass():
     """Fastest takes the fast one, smallest the small one."""
     assert two_candidates(latency=5.0).chosen == "fast"
     assert two_candidates(latency=5.0, priority=Priority.SMALLEST).chosen == "small"
+
+
+def test_of_two_that_the_noise_cannot_tell_apart_the_smaller_is_taken():
+    """Three per cent of time are no reason for a file three times as large; fifteen are."""
+    assert two_candidates(latency=5.0, small_ms=1.03).chosen == "small"
+    assert two_candidates(latency=5.0, small_ms=1.15).chosen == "fast"
 
 
 def test_when_none_passes_the_nearest_miss_is_named():

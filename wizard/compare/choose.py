@@ -1,12 +1,12 @@
 """Chooses among judged candidates: the best that keeps the contract, or the nearest miss.
 
-Covers: the user's priority, nearest by relative excess, the headline sentence.
+Covers: the user's priority, ties within the noise, the nearest miss, the headline sentence.
 Does not cover: judging (judge.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from wizard.compare.turns import ratio
 from wizard.measure.metrics import named
@@ -22,6 +22,8 @@ from wizard.nouns import (
 )
 
 SIZE_WORTH_TELLING = 0.02
+# On a busy machine the noise can hide a real speed-up; beyond a tenth, the fastest is the fastest.
+TIED_AT_MOST = 1.1
 NO_CANDIDATE = "No candidate could be measured, so there is nothing to choose."
 
 
@@ -35,7 +37,7 @@ def compare(
     judged = tuple(verdicts[name] for name in measurements if name in verdicts)
     kept = [one for one in judged if one.overall is Verdict.PASS]
     if kept:
-        best = min(kept, key=lambda one: _rank(plan, measurements[one.candidate_id], one))
+        best = _best(plan, original, measurements, kept)
     elif judged:
         best = min(judged, key=lambda one: (_order(one), _excess(one)))
     else:
@@ -64,6 +66,31 @@ def _gains(plan: Plan, original: Measurement, after: Measurement) -> bool:
     smaller = after.size.value < (1 - SIZE_WORTH_TELLING) * original.size.value
     lower_bits = not plan.device.measured_here and after.audit.low_bit_mac_share > 0
     return smaller or lower_bits or ratio(original, after).faster
+
+
+def _best(
+    plan: Plan,
+    original: Measurement,
+    measurements: Mapping[str, Measurement],
+    kept: Sequence[CandidateVerdict],
+) -> CandidateVerdict:
+    """First by the priority; of those that the noise cannot tell from the fastest, the smallest."""
+    ranks = {one.candidate_id: _rank(plan, measurements[one.candidate_id], one) for one in kept}
+    first = min(kept, key=lambda one: ranks[one.candidate_id])
+    if plan.needs.priority is not Priority.FASTEST or not plan.device.measured_here:
+        return first
+
+    def noise(one: CandidateVerdict) -> float:
+        return min(ratio(original, measurements[one.candidate_id]).noise, TIED_AT_MOST)
+
+    fastest = ranks[first.candidate_id]
+    tied = [
+        one for one in kept if ranks[one.candidate_id] <= fastest * max(noise(one), noise(first))
+    ]
+    sizes = {one.candidate_id: measurements[one.candidate_id].size.value for one in tied}
+    least = min(sizes.values()) * (1 + SIZE_WORTH_TELLING)
+    small = [one for one in tied if sizes[one.candidate_id] <= least]
+    return min(small, key=lambda one: ranks[one.candidate_id])
 
 
 def _rank(plan: Plan, after: Measurement, judged: CandidateVerdict) -> float:
