@@ -56,12 +56,32 @@ def vectors(metric):
     )
 
 
+def counted(metric, columns):
+    """Features of rows, the first of them less by a fiftieth in the candidate: before, after."""
+    rng = np.random.default_rng(0)
+    units = rng.integers(2, 9, ROWS).astype(float)
+    before = np.repeat(units[:, None], columns, axis=1)
+    before[:, 0] = rng.binomial(units.astype(int), 0.9)
+    after = before.copy()
+    after[:, 0] = rng.binomial(before[:, 0].astype(int), 0.98)
+    return tuple(
+        Quality(
+            metric=metric,
+            value=a_quantity(0.9, "share"),
+            answers=Answers(rows=tuple(range(ROWS)), features=tuple(map(tuple, one.tolist()))),
+        )
+        for one in (before, after)
+    )
+
+
 KINDS = {
     "accuracy": lambda: classes("accuracy", 20),
     "macro-F1, 20 labels": lambda: classes(macro.NAME, 20),
     "macro-F1, 1,000 labels": lambda: classes(macro.NAME, 1000),
     "rank correlation": lambda: vectors("spearman"),
     "cosine": lambda: vectors("agreement with the original"),
+    "span F1": lambda: counted("span F1", 3),
+    "BLEU": lambda: counted("BLEU", 10),
 }
 
 
