@@ -9,7 +9,7 @@ import pytest
 
 from tests.factories import a_plan
 from wizard import jobs
-from wizard.errors import JobNotFound, QueueFull
+from wizard.errors import JobNotFound, JobOfAnotherVersion, QueueFull
 from wizard.jobs import JobState, Request, control, store
 from wizard.nouns import Ending, Finished, Noted
 
@@ -211,3 +211,40 @@ def test_cancelling_twice_is_harmless(tmp_path):
     jobs.cancel(root, job)
 
     assert jobs.events(root, job) == before
+
+
+def of_another_version(folder):
+    """A field is of another type than today."""
+    kept = json.loads((folder / store.REQUEST).read_text("utf-8"))
+    kept["plan"]["profile"]["labels"] = 5
+    (folder / store.REQUEST).write_text(json.dumps(kept), "utf-8")
+
+
+def test_a_job_of_another_version_is_told_as_one_and_stops_no_other(tmp_path):
+    """After an update the history goes on without it; asked for by its id, a sentence says why."""
+    root, old, folder = a_job(tmp_path)
+    of_another_version(folder)
+    new = store.create(root, a_request(tmp_path))
+
+    assert [one.id for one in control.listing(root)] == [new]
+    with pytest.raises(JobOfAnotherVersion):
+        control.request_of(root, old)
+
+
+def test_a_job_of_another_version_is_swept_when_it_is_old(tmp_path):
+    """It is ended for certain: nobody is left who could go on with it."""
+    root, old, folder = a_job(tmp_path)
+    of_another_version(folder)
+
+    assert control.sweep(root, 60.0, time.time()) == ()
+    assert control.sweep(root, 60.0, time.time() + 120) == (old,)
+
+
+def test_an_event_of_another_version_is_told_too(tmp_path):
+    """Its name is one that no event has today."""
+    _, _, folder = a_job(tmp_path)
+    with (folder / store.EVENTS).open("a") as file:
+        file.write('{"event": "of_old", "at": 1.0}\n')
+
+    with pytest.raises(JobOfAnotherVersion):
+        store.read_events(folder)

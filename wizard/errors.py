@@ -299,6 +299,12 @@ class JobNotFound(WizardError):
     code = "job-not-found"
 
 
+class JobOfAnotherVersion(JobNotFound):
+    """A job whose files an earlier or a later wizard wrote. Facts: job."""
+
+    code = "job-of-another-version"
+
+
 class Cancelled(WizardError):
     """The user cancelled the job."""
 

@@ -154,12 +154,15 @@ def _key(
 
 
 def _from_cache(cache: Path, key: str) -> ModelProfile | None:
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter, ValidationError
 
     path = cache / "cards" / f"{key}.json"
     if not path.is_file():
         return None
-    return TypeAdapter(ModelProfile).validate_json(path.read_bytes())
+    try:
+        return TypeAdapter(ModelProfile).validate_json(path.read_bytes())
+    except ValidationError:  # another version of the wizard kept it
+        return None
 
 
 def _to_cache(cache: Path, key: str, profile: ModelProfile) -> None:

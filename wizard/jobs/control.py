@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from wizard.errors import JobNotFound, QueueFull
+from wizard.errors import JobNotFound, JobOfAnotherVersion, QueueFull
 from wizard.jobs import caller, store
 from wizard.jobs.store import JobState, JobStatus, Request
 from wizard.nouns import Ending, Finished, JobStarted, RunEvent
@@ -81,11 +81,23 @@ def child_environment() -> dict[str, str]:
 
 
 def jobs_of(root: Path) -> tuple[str, ...]:
-    """Every job id under `root`, oldest first."""
+    """Every job id under `root`, oldest first; not those of another version of the wizard."""
+    return tuple(one.name for one in _folders(root) if _readable(one))
+
+
+def _folders(root: Path) -> list[Path]:
     if not root.is_dir():
-        return ()
+        return []
     folders = [f for f in root.iterdir() if (f / store.REQUEST).is_file()]
-    return tuple(f.name for f in sorted(folders, key=lambda f: (f / store.REQUEST).stat().st_mtime))
+    return sorted(folders, key=lambda f: (f / store.REQUEST).stat().st_mtime)
+
+
+def _readable(folder: Path) -> bool:
+    try:
+        store.read_request(folder)
+    except (JobOfAnotherVersion, FileNotFoundError):
+        return False
+    return True
 
 
 def listing(root: Path, owner: str | None = None) -> tuple[JobStatus, ...]:
@@ -247,13 +259,14 @@ def request_of(root: Path, job: str) -> Request:
 def sweep(root: Path, older_than_seconds: float, now: float) -> tuple[str, ...]:
     """Delete the folders of ended jobs older than that; the ids that went."""
     gone = []
-    for job in jobs_of(root):
-        folder = root / job
+    for folder in _folders(root):
         try:
-            request = store.read_request(folder)
+            created, ended = store.read_request(folder).created, store.has_ended(folder)
+        except JobOfAnotherVersion:
+            created, ended = (folder / store.REQUEST).stat().st_mtime, True
         except (JobNotFound, FileNotFoundError):
             continue
-        if store.has_ended(folder) and now - request.created > older_than_seconds:
+        if ended and now - created > older_than_seconds:
             shutil.rmtree(folder, ignore_errors=True)
-            gone.append(job)
+            gone.append(folder.name)
     return tuple(gone)

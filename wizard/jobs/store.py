@@ -22,13 +22,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from wizard.errors import JobNotFound
+from wizard.errors import JobNotFound, JobOfAnotherVersion
 from wizard.nouns import Outcome, Plan, RunEvent, jsonable
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+T = TypeVar("T")
 
 REQUEST, CHILD, EVENTS, LOG = "request.json", "child.json", "events.jsonl", "log.txt"
 OUTCOME, RESULT, BUNDLE, ENDED = "outcome.json", "result.json", "bundle", "ended"
@@ -91,8 +93,17 @@ def folder_of(root: Path, job: str) -> Path:
 
 
 def read_request(folder: Path) -> Request:
-    """The request as it was written."""
-    return _requests().validate_json((folder / REQUEST).read_bytes())
+    """The request as it was written. Raises JobOfAnotherVersion."""
+    return _read(_requests(), (folder / REQUEST).read_bytes(), folder)
+
+
+def _read(adapter: TypeAdapter[T], raw: bytes, folder: Path) -> T:
+    from pydantic import ValidationError
+
+    try:
+        return adapter.validate_json(raw)
+    except ValidationError as error:
+        raise JobOfAnotherVersion(job=folder.name) from error
 
 
 def append(folder: Path, event: RunEvent) -> None:
@@ -103,10 +114,10 @@ def append(folder: Path, event: RunEvent) -> None:
 
 
 def read_events(folder: Path) -> tuple[RunEvent, ...]:
-    """Every whole line; a line that a kill cut short is left out."""
+    """Every whole line; a line that a kill cut short is left out. Raises JobOfAnotherVersion."""
     raw = (folder / EVENTS).read_bytes()
     lines = raw.split(b"\n")[:-1]
-    return tuple(_events().validate_json(line) for line in lines if line.startswith(b"{"))
+    return tuple(_read(_events(), line, folder) for line in lines if line.startswith(b"{"))
 
 
 def keep_outcome(folder: Path, outcome: Outcome) -> None:

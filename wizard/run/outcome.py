@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wizard import library
 from wizard.compare.who_pays import who_pays
+from wizard.errors import JobOfAnotherVersion
 from wizard.nouns import (
     LEARNT,
     Artifact,
@@ -38,13 +39,19 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_outcome(folder: Path) -> Outcome | None:
-    """The outcome of a job's folder, or None when nothing was measured yet."""
-    from pydantic import TypeAdapter
+    """The outcome of a job's folder, or None when nothing was measured yet.
+
+    Raises JobOfAnotherVersion.
+    """
+    from pydantic import TypeAdapter, ValidationError
 
     path = folder / "outcome.json"
     if not path.exists():
         return None
-    return TypeAdapter(Outcome).validate_json(path.read_bytes())
+    try:
+        return TypeAdapter(Outcome).validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise JobOfAnotherVersion(job=folder.name) from error
 
 
 def learnt_of(artifact: Artifact) -> tuple[str, ...]:
