@@ -11,7 +11,6 @@ from wizard.errors import (
     ColumnMissing,
     ConfigUnreadable,
     DataEmpty,
-    DataNotForTask,
     DataNotFound,
     DataOverlap,
     DataUnreadable,
@@ -215,12 +214,6 @@ def test_a_missing_file_is_named():
     """The path stands in the sentence."""
     with pytest.raises(DataNotFound):
         read("/no/such/file.csv")
-
-
-def test_hub_data_is_refused_with_a_way_out():
-    """Not yet, and what to give instead."""
-    with pytest.raises(DataNotForTask):
-        read("hub:some/data")
 
 
 def test_doubles_are_used_once(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.hub_server import Fault, a_hub
 from tests.test_intake import BERT, a_weight_file
-from wizard import intake, library, limits
+from wizard import hub, intake, library, limits
 from wizard.errors import (
     DiskFull,
     DownloadDamaged,
@@ -19,7 +19,7 @@ from wizard.errors import (
     RepoNotFound,
     TooLarge,
 )
-from wizard.intake import download, hub
+from wizard.intake import download
 from wizard.nouns import ModelRef, Source
 
 WEIGHTS = "me/tiny/model.safetensors"

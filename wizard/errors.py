@@ -4,7 +4,7 @@
     +-- BadInput                     what came through a door cannot be used
     |   +-- ModelNotFound, NotAModelFolder, WeightsDamaged, PickleOnly, RemoteCode
     |   +-- UnknownArchitecture, UnsupportedTask, UnknownName, BadNeeds
-    |   +-- UploadRefused
+    |   +-- UploadRefused, DatasetUnusable
     |   +-- HubUnreachable, HubBusy, RepoNotFound, RepoGated, DownloadDamaged, TooLarge
     |   +-- DataUnreadable, DataEmpty, ColumnMissing, LabelsUnknown, LabelsAreNumbers,
     |   +-- TooFewRows, DataOverlap
@@ -117,6 +117,12 @@ class UploadRefused(BadInput):
     """A file of a stranger that is not opened, or not taken as a model. Facts: file, because."""
 
     code = "upload-refused"
+
+
+class DatasetUnusable(BadInput):
+    """A data set of the Hub that cannot be read as examples. Facts: name, because."""
+
+    code = "dataset-unusable"
 
 
 class HubBusy(BadInput):

@@ -89,3 +89,28 @@ def test_a_model_comes_as_files(visit, tmp_path):
 
     expect(page.locator("#model-card h3")).to_contain_text("mine")
     expect(page.locator("#rail")).to_contain_text("mine")
+
+
+@pytest.mark.browser
+@pytest.mark.filterwarnings("ignore")
+def test_a_data_set_of_the_hub_is_named_in_three_boxes(visit, engine, monkeypatch):
+    """Its id, and a configuration and a split where one is wanted."""
+    seen = []
+    known = engine.preview_data
+
+    def look(profile, path):
+        seen.append(path)
+        return known(profile, "sample")
+
+    monkeypatch.setattr(engine, "preview_data", look)
+    page = visit()
+    steps.quality(page)
+    page.get_by_text("From the Hub").click()
+    page.locator("#check").click()
+    steps.says(page, "quality", words.NO_SET)
+    page.locator("#data-set textarea, #data-set input").first.fill("me/commands")
+    page.locator("#data-split textarea, #data-split input").first.fill("test")
+    page.locator("#check").click()
+    expect(page.locator("#rows li").first).to_be_visible()
+
+    assert seen[-1] == "hub:me/commands::test"

@@ -123,7 +123,11 @@ def _contract(command: Parser) -> None:
     command.add_argument("--memory-mb", type=float, help="at most so many MB of memory")
     command.add_argument("--priority", choices=("fastest", "smallest", "safest"), default="fastest")
     command.add_argument("--minutes", type=float, default=10.0, help="for the whole job")
-    command.add_argument("--data", default="sample", help="sample, or a CSV / JSONL / ZIP file")
+    command.add_argument(
+        "--data",
+        default="sample",
+        help="sample, a CSV / JSONL / Parquet / ZIP file, or hub:ID[:CONFIG][:SPLIT]",
+    )
     command.add_argument(
         "--labels",
         choices=("name", "index"),

@@ -16,14 +16,13 @@ from pathlib import Path
 
 from wizard import library, tasks
 from wizard.errors import (
-    DataNotForTask,
     DataNotFound,
     DataOverlap,
     LabelsAreNumbers,
     LabelsUnknown,
     TooFewRows,
 )
-from wizard.examples import naming, pictures, sounds, tables
+from wizard.examples import archives, hub_data, naming, pictures, sounds, tables
 from wizard.nouns import ExampleSet, ModelProfile, Source
 
 ROWS_NEEDED = 20
@@ -68,7 +67,11 @@ def read(
     if named.path == "sample":
         rows = _bundled(profile)
         return _with_calibration(rows.test, named, profile, seed, scratch) or rows
-    found = _read(profile, named.path, seed, limit + CALIBRATION_KEPT, scratch)
+    most = limit + CALIBRATION_KEPT
+    if named.path.startswith(hub_data.PREFIX):
+        found = _brought(profile, named, seed, most, scratch)
+    else:
+        found = _read(profile, named.path, seed, most, scratch)
     checked = _labels_known(found, profile, stated=named.labels_are_positions)
     if len(checked) < ROWS_NEEDED:
         raise TooFewRows(rows=len(checked), needed=ROWS_NEEDED)
@@ -100,9 +103,6 @@ def _with_calibration(
 def _read(
     profile: ModelProfile, data: str, seed: int, limit: int, scratch: Path | None
 ) -> ExampleSet:
-    if data.startswith("hub:"):
-        needed = "data sets of the Hub are not read yet; give a CSV, JSON lines or ZIP file"
-        raise DataNotForTask(path=data, task=_task(profile), needed=needed)
     path = Path(data)
     if not path.exists():
         raise DataNotFound(path=data)
@@ -113,6 +113,16 @@ def _read(
         spoken = not card.labels
         return sounds.read(path, spoken=spoken, seed=seed, limit=limit, scratch=scratch)
     return tables.read(path, profile, seed=seed, limit=limit)
+
+
+def _brought(
+    profile: ModelProfile, named: naming.DataName, seed: int, limit: int, scratch: Path | None
+) -> ExampleSet:
+    """Rows of a data set on the Hub: brought here as a file, then read like one."""
+    place = scratch or archives.temporary("dataset")
+    found = hub_data.bring(named.path, profile, place, by_position=named.labels_are_positions)
+    rows = _read(profile, str(found.path), seed, limit, scratch)
+    return replace(rows, origin=found.origin, notes=(*found.notes, *rows.notes))
 
 
 def _contents(rows: ExampleSet) -> set[bytes]:

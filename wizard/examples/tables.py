@@ -1,4 +1,4 @@
-"""Tables of text: CSV, TSV, JSON lines, plain lines.
+"""Tables of text: CSV, TSV, JSON lines, Parquet, plain lines.
 
 Covers: encoding, guessing the columns (and saying so), duplicates, sampling a huge file in one
 pass. Does not cover: checking labels against the model (reading.py).
@@ -25,6 +25,7 @@ from wizard.tasks import Layout
 STATED = "label_index"  # a column of that name holds positions in the model's list
 SNIFFED_BYTES = 65_536
 LARGEST_LIST = 64 * 2**20  # bytes; a JSON list is held in memory at once
+PARQUET, PARQUET_ROWS = ".parquet", 1_000
 NO_DELIMITER = "\x1f"  # ASCII's own unit separator, which no text holds
 
 Row = Mapping[str, str]
@@ -52,7 +53,8 @@ def read(path: Path, profile: ModelProfile, *, seed: int, limit: int) -> Example
     """The rows of a table, at most `limit` of them, no text twice."""
     if path.is_dir():
         raise DataUnreadable(path=path.name, because="it is a folder, and texts need a file")
-    _looks_like_text(path)
+    if path.suffix.lower() != PARQUET:
+        _looks_like_text(path)
     rows = _rows(path)
     first = next(rows, None)
     if first is None:
@@ -83,6 +85,9 @@ def _looks_like_text(path: Path) -> None:
 def _rows(path: Path) -> Iterator[Row]:
     """Rows as mappings from column to text."""
     kind = path.suffix.lower()
+    if kind == PARQUET:
+        yield from _parquet_rows(path)
+        return
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if kind == ".json":
@@ -144,6 +149,21 @@ def _json_rows(lines: Iterator[str], path: Path) -> Iterator[Row]:
             because = f"line {number} is not a JSON object"
             raise DataUnreadable(path=path.name, because=because)
         yield _as_text(row)
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    """Row group by row group, so that a large file is never whole in memory."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                for row in batch.to_pylist():
+                    yield _as_text(row)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        because = "it is no whole Parquet file"
+        raise DataUnreadable(path=path.name, because=because) from error
 
 
 def _csv_rows(file: Iterator[str], path: Path) -> Iterator[Row]:

@@ -18,10 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wizard import limits
+from wizard import hub, limits
 from wizard.errors import DiskFull, DownloadDamaged, DownloadTooSlow, TooLarge
-from wizard.intake import hub
-from wizard.intake.hub import RemoteFile, Repository
+from wizard.hub import RemoteFile, Repository
 from wizard.nouns import ModelRef
 
 Report = Callable[[float, str], None]

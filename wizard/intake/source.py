@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from wizard import library
+from wizard import hub, library
 from wizard.errors import (
     HubUnreachable,
     ModelNotFound,
@@ -21,7 +21,7 @@ from wizard.errors import (
     RepoNotFound,
     WeightsMissing,
 )
-from wizard.intake import download, hub
+from wizard.intake import download
 from wizard.intake.given import GIVEN
 from wizard.nouns import ModelRef, Source
 

@@ -25,6 +25,8 @@ from wizard.nouns import (
     Workload,
 )
 
+SHOWN = 160  # characters of a text in a look
+
 
 def examine(ref: Json, workload: Json, cache: str | None) -> ModelProfile:
     """A model's card, kept in `cache` for the next time if there is one."""
@@ -53,7 +55,18 @@ def preview(profile: Json, path: str, seed: int) -> Mapping[str, Json]:
         "labels": sorted(set(rows.test.labels)),
         "notes": list(rows.notes),
         "origin": rows.test.origin,
+        "first": _first(rows.test),
     }
+
+
+def _first(rows: examples.ExampleSet) -> Json:
+    """A few rows as they are read."""
+    texts = rows.pairs or [(one,) for one in rows.inputs]
+    answers = rows.labels or [f"{one:g}" for one in rows.target] or [""] * len(texts)
+    return [
+        {"texts": [part[:SHOWN] for part in one], "answer": answer}
+        for one, answer in list(zip(texts, answers, strict=False))[:3]
+    ]
 
 
 def pack_again(folder: str) -> ArtifactBundle:

@@ -2,7 +2,7 @@
 
 Covers: the token of the present request, kept in memory for as long as the request lasts.
 Does not cover: how it travels to a child (questions.py, control.py), what the client does with it
-(intake.hub).
+(hub.py).
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def _be_born(folder: Path) -> None:
 
 def _sign_in() -> None:
     """Whose name the Hub is asked in, as told on standard input; only this process knows it."""
-    from wizard.intake import hub
+    from wizard import hub
 
     said = sys.stdin.readline()
     if said:

@@ -11,9 +11,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wizard import intake
+from wizard import hub, intake
 from wizard.errors import UploadRefused
-from wizard.intake import hub
 from wizard.intake.uploads import ENDINGS
 from wizard.jobs import caller
 from wizard.jobs.questions import ask

@@ -75,7 +75,7 @@ def main(question: str) -> int:
     said = json.loads(sys.stdin.read())
     reply: dict[str, Json]
     try:
-        from wizard.intake import hub
+        from wizard import hub
         from wizard.jobs.answers import ANSWERS
 
         hub.sign_in(said["token"])

@@ -41,6 +41,10 @@ class View(NamedTuple):
     data: Any
     pasted: Any
     file: Any
+    hub: Any
+    set: Any
+    config: Any
+    split: Any
     check: Any
     rows: Any
     alert: Any
@@ -49,7 +53,8 @@ class View(NamedTuple):
 
     def answers(self) -> list[Any]:
         """The widgets that hold an answer."""
-        return [self.tolerance, self.points, self.data, self.pasted, self.file]
+        named = [self.set, self.config, self.split]
+        return [self.tolerance, self.points, self.data, self.pasted, self.file, *named]
 
 
 def draw(desk: Desk) -> View:
@@ -78,19 +83,47 @@ def draw(desk: Desk) -> View:
         value=words.DATA_BUNDLED,
         label=words.DATA,
         elem_id="data",
-        elem_classes=["cards", "three"],
+        elem_classes=["cards", "two"],
         interactive=True,
     )
-    pasted, file, check = _own_examples()
+    pasted, file = _own_examples()
+    hub, named = _on_the_hub()
+    check = gr.Button(words.CHECK, visible=False, elem_id="check")
     rows = gr.HTML("", elem_id="rows", apply_default_css=False)
     alert = gr.HTML("", elem_id="alert-quality", apply_default_css=False)
     with gr.Row(elem_classes="nav"):
         back = gr.Button(words.BACK, elem_id="back-quality")
         forward = gr.Button(words.NEXT_PLAN, variant="primary", elem_id="next-quality")
-    return View(tolerance, points, meaning, data, pasted, file, check, rows, alert, back, forward)
+    last = (check, rows, alert, back, forward)
+    return View(tolerance, points, meaning, data, pasted, file, hub, *named, *last)
 
 
-def _own_examples() -> tuple[Any, Any, Any]:
+def _on_the_hub() -> tuple[Any, tuple[Any, Any, Any]]:
+    """A data set, its configuration and its split."""
+    boxes = (
+        (words.SET, words.SET_HINT, words.SET_PLACEHOLDER, "data-set", 3),
+        (words.CONFIG, words.CONFIG_HINT, "", "data-config", 2),
+        (words.SPLIT, words.SPLIT_HINT, "", "data-split", 2),
+    )
+    with gr.Row(visible=False, elem_id="data-hub", elem_classes="boxes") as hub:
+        named = [
+            gr.Textbox(
+                label=label,
+                info=hint,
+                placeholder=placeholder,
+                max_lines=1,
+                max_length=200,
+                scale=scale,
+                min_width=170,
+                elem_id=name,
+                interactive=True,
+            )
+            for label, hint, placeholder, name, scale in boxes
+        ]
+    return hub, (named[0], named[1], named[2])
+
+
+def _own_examples() -> tuple[Any, Any]:
     pasted = gr.Textbox(
         label=words.PASTED,
         info=words.PASTED_HINT,
@@ -103,15 +136,14 @@ def _own_examples() -> tuple[Any, Any, Any]:
     )
     file = gr.File(
         label=words.FILE,
-        file_types=[".csv", ".tsv", ".txt", ".jsonl", ".json", ".zip"],
+        file_types=[".csv", ".tsv", ".txt", ".jsonl", ".json", ".parquet", ".zip"],
         type="filepath",
         visible=False,
         elem_id="file",
         height=150,
         interactive=True,
     )
-    check = gr.Button(words.CHECK, visible=False, elem_id="check")
-    return pasted, file, check
+    return pasted, file
 
 
 def read(view: View, values: Values, before: Needs) -> Needs:
@@ -132,7 +164,18 @@ def _data(view: View, values: Values) -> str:
         if not text:
             raise BadNeeds(name=words.PASTED, value="empty", because=words.NO_EXAMPLES)
         return str(_kept(text))
+    if values[view.data] == words.DATA_HUB:
+        return _set(view, values)
     return "sample"
+
+
+def _set(view: View, values: Values) -> str:
+    """hub:ID:CONFIG:SPLIT; a whole hub: name, or a pasted address, is taken as it is."""
+    parts = [(values[one] or "").strip() for one in (view.set, view.config, view.split)]
+    name = parts[0].removeprefix("https://huggingface.co/datasets/").strip("/")
+    if not name:
+        raise BadNeeds(name=words.SET, value="empty", because=words.NO_SET)
+    return "hub:" + ":".join((name.removeprefix("hub:"), *parts[1:])).rstrip(":")
 
 
 def _kept(text: str) -> Path:
@@ -182,7 +225,18 @@ def show(look: Mapping[str, Any], points: float | None, *, classes: bool) -> str
         lines.append(f"Labels found: {shown}{f' and {more} more' if more > 0 else ''}.")
     lines += [escape(str(note)) for note in look["notes"]]
     items = "".join(f"<li>{line}</li>" for line in lines)
-    return f"<section class='card rows'><ul>{items}</ul></section>"
+    return f"<section class='card rows'><ul>{items}</ul>{_first(look)}</section>"
+
+
+def _first(look: Mapping[str, Any]) -> str:
+    """The first rows as they are read: what was mistaken for a text or a label shows at once."""
+    rows = "".join(
+        f"<li>{escape(' | '.join(one['texts']))}"
+        + (f" <span class='mut'>{escape(one['answer'])}</span>" if one["answer"] else "")
+        + "</li>"
+        for one in look.get("first", ())
+    )
+    return f"<h4>{words.FIRST_ROWS}</h4><ul class='first'>{rows}</ul>" if rows else ""
 
 
 def _resolution(rows: int, points: float | None) -> str:
@@ -268,6 +322,7 @@ def wire(page: Page, desk: Desk) -> None:
         return {
             view.pasted: gr.Textbox(visible=chosen == words.DATA_PASTED),
             view.file: gr.File(visible=chosen == words.DATA_FILE),
+            view.hub: gr.Row(visible=chosen == words.DATA_HUB),
             view.check: gr.Button(visible=chosen != words.DATA_BUNDLED),
             view.rows: "",
         }
@@ -292,7 +347,7 @@ def wire(page: Page, desk: Desk) -> None:
     inputs = [page.session, *view.answers()]
     desk.on(view.tolerance.input, level, inputs, [view.points, view.meaning], view.alert)
     desk.on(view.points.input, own, inputs, [view.tolerance, view.meaning], view.alert)
-    boxes = [view.pasted, view.file, view.check, view.rows]
+    boxes = [view.pasted, view.file, view.hub, view.check, view.rows]
     event = desk.on(view.data.input, kind, inputs, boxes, view.alert)
     arrive(event, page, desk)
     desk.on(view.check.click, look, inputs, [view.rows], view.alert)

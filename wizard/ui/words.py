@@ -121,16 +121,22 @@ TOLERANCES = (
 POINTS = "Points you can give up"
 POINTS_HINT = "One point is 1 answer in 100."
 DATA = "Judged on which examples?"
-DATA_BUNDLED, DATA_PASTED, DATA_FILE = "bundled", "pasted", "file"
+DATA_BUNDLED, DATA_PASTED, DATA_FILE, DATA_HUB = "bundled", "pasted", "file", "hub"
 DATA_CHOICES = (
     ("The bundled ones\nNothing to prepare", DATA_BUNDLED),
     ("Some I paste\nA line each, 20 or more", DATA_PASTED),
-    ("A file of mine\nCSV, JSON lines, ZIP of pictures or sounds", DATA_FILE),
+    ("A file of mine\nCSV, JSON lines, Parquet, ZIP of pictures or sounds", DATA_FILE),
+    ("From the Hub\nThe first rows of a data set", DATA_HUB),
 )
 PASTED = "Your examples"
 PASTED_HINT = "First line text,label; then one example a line. Without labels, one text a line."
 PASTED_PLACEHOLDER = "text,label\nturn the lamp off,lights_off\nplay some jazz,play_music"
 FILE = "Your file"
+SET, SET_HINT, SET_PLACEHOLDER = "Data set", "Its id on the Hugging Face Hub.", "owner/name"
+CONFIG, CONFIG_HINT = "Configuration", "Empty: the only one, or the default."
+SPLIT, SPLIT_HINT = "Split", "Empty: validation, else test."
+NO_SET = "write the id of a data set, such as owner/name"
+FIRST_ROWS = "The first of them"
 CHECK = "Check these examples"
 NO_EXAMPLES = "the box is empty; paste at least 20 lines"
 NO_FILE = "no file was chosen yet"

@@ -2,7 +2,7 @@
 
 Covers: the token (in memory only), the client's errors as ours, a repository's files with their
 sizes and hashes, names found by a search, the local cache when offline.
-Does not cover: bringing files here (download.py), what they say (card.py).
+Does not cover: bringing files here (intake.download), what they say (intake.card).
 """
 
 from __future__ import annotations
