@@ -64,6 +64,9 @@ def parse(typed: str) -> Named:
 def bring(typed: str, profile: ModelProfile, scratch: Path, *, by_position: bool) -> Brought:
     """The first rows of a data set as a file in `scratch`. Raises DatasetUnusable and the Hub's."""
     named = parse(typed)
+    if tasks.card_of(profile.task).reads is Reads.SOUND:
+        because = "sound is not read from the Hub yet; give a ZIP of sounds"
+        raise DatasetUnusable(name=str(named), because=because)
     commit = _commit(named)
     with _errors(named):
         config = _config(named, commit)
