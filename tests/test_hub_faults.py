@@ -319,3 +319,35 @@ def test_only_the_client_of_the_hub_knows_the_token():
     hub.sign_in(None)
 
     assert found == []
+
+
+def test_an_onnx_file_of_a_repository_is_a_start(there, tmp_path):
+    """With the tokenizer at the top and the licence; nothing else of the repository comes."""
+    from tests.test_uploads import a_reader
+    from wizard.intake import uploads
+
+    there.repositories["me/tiny"] |= {
+        "tokenizer.json": b"{}",
+        "onnx/model.onnx": a_reader().SerializeToString(),
+        "onnx/other.onnx": b"no",
+    }
+    folder = uploads.take_from_hub(REF, "onnx/model.onnx", tmp_path / "taken")
+    card = intake.examine(ModelRef(source=Source.FOLDER, name=str(folder)))
+
+    assert card.given
+    assert card.title == "tiny"
+    assert card.licence == "mit"
+    assert not any("safetensors" in path or "other" in path for _, path, _ in there.asked)
+
+
+def test_an_onnx_file_that_is_not_there_is_told_with_those_that_are(there, tmp_path):
+    """A misspelt one."""
+    from wizard.errors import UploadRefused
+    from wizard.intake import uploads
+
+    there.repositories["me/tiny"] |= {"onnx/model.onnx": b"x"}
+    with pytest.raises(UploadRefused) as caught:
+        uploads.take_from_hub(REF, "onnx/modle.onnx", tmp_path / "taken")
+
+    assert "onnx/model.onnx" in sentence(caught.value)
+    assert not list((tmp_path / "taken").glob("*"))

@@ -147,6 +147,11 @@ def parse_ref(text: str) -> ModelRef:
     return looking.parse_ref(text, home())
 
 
+def starts(profile: ModelProfile) -> list[str]:
+    """ONNX files that the model's repository holds already, as typed to start from one."""
+    return looking.starts(profile)
+
+
 def take_upload(paths: Iterable[str]) -> ModelRef:
     """A model that came as files. Raises UploadRefused and what they are found to be."""
     return looking.take_together([Path(one) for one in paths], home())

@@ -168,12 +168,20 @@ def profile(shown: ModelProfile, *, as_json: bool) -> None:
         ("licence", shown.licence or "not stated"),
         ("files", f"{shown.weights_bytes / 1e6:.1f} MB of {shown.dtype} weights"),
         ("download", _download(shown)),
+        ("onnx", _starts(shown)),
         ("parameters", _parameters(shown)),
         ("work", f"{shown.macs / 1e6:.1f} M multiply-adds per request ({_workload(shown)})"),
         ("answers", f"{len(shown.labels)} labels" if shown.labels else ""),
     ]
     for line in aligned([(name, value) for name, value in facts if value]):
         say(line)
+
+
+def _starts(shown: ModelProfile) -> str:
+    """What could be started from without translating anything."""
+    found = engine.starts(shown)
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"there already; to start from it, name {', '.join(found[:3])}{more}" if found else ""
 
 
 def _download(shown: ModelProfile) -> str:

@@ -8,7 +8,7 @@ Does not cover: what to do with the model (advise), its data (examples).
 from wizard.intake.card import cached, examine
 from wizard.intake.machine import host_facts, this_machine
 from wizard.intake.source import folder_here, folder_of, parse_ref, resolve
-from wizard.intake.uploads import take
+from wizard.intake.uploads import take, take_from_hub
 from wizard.intake.weightless import with_random_weights
 from wizard.intake.weights import check_weights
 
@@ -22,6 +22,7 @@ __all__ = [
     "parse_ref",
     "resolve",
     "take",
+    "take_from_hub",
     "this_machine",
     "with_random_weights",
 ]

@@ -15,14 +15,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wizard import hub
 from wizard.errors import ModelNotFound, UploadRefused
-from wizard.intake import graph, unpack
+from wizard.intake import download, graph, source, unpack
 from wizard.intake.given import GIVEN
 from wizard.intake.weights import check_weights
-from wizard.nouns import Json, Task
+from wizard.nouns import Json, ModelRef, Task
 
 MODEL = "model.onnx"
 ENDINGS = (".zip", ".onnx")
+DATA_ENDINGS = (".data", "_data")
 BESIDE = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     *("preprocessor_config.json", "generation_config.json", "vocab.txt", "merges.txt"),
@@ -72,6 +74,32 @@ def take(path: Path, root: Path) -> Path:
     return done
 
 
+def take_from_hub(ref: ModelRef, file: str, root: Path) -> Path:
+    """An ONNX file of a repository, with what lies beside it and at the top, taken in like one.
+
+    Raises UploadRefused for a file that is not there, and what a download raises.
+    """
+    pinned = source.resolve(ref)
+    repository = hub.repository(pinned)
+    graphs = [name for name in repository.files if name.endswith(".onnx")]
+    if file not in graphs:
+        named = ", ".join(graphs[:6]) or "none"
+        because = f"{ref.name} has no such file; its ONNX files: {named}"
+        raise UploadRefused(file=file, because=because)
+    home = f"{file.rpartition('/')[0]}/".lstrip("/")
+    wanted = [file, *(f"{file}{ending}" for ending in DATA_ENDINGS)]
+    wanted += [place + name for place in dict.fromkeys(("", home)) for name in BESIDE]
+    there = [name for name in wanted if name in repository.files]
+    folder = download.download(pinned, repository, there, lambda fraction, detail: None)
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".hub-", dir=root) as place:
+        for name in sorted(there, key=lambda one: one.startswith(home) and bool(home)):
+            shutil.copyfile(folder / name, Path(place) / Path(name).name)
+        whole = Path(place) / f"{ref.name.rpartition('/')[2]}.onnx"
+        (Path(place) / Path(file).name).rename(whole)
+        return take(whole, root)
+
+
 def _digest(path: Path) -> str:
     """Of the file and of what lies beside it that goes along."""
     hashed = hashlib.sha256()
@@ -92,8 +120,7 @@ def _beside(path: Path) -> list[Path]:
 
 
 def _data_like(path: Path) -> list[Path]:
-    endings = (".data", "_data")
-    named = [path.with_name(path.name + ending) for ending in endings]
+    named = [path.with_name(path.name + ending) for ending in DATA_ENDINGS]
     return [one for one in named if one.is_file()] if path.suffix == ".onnx" else []
 
 

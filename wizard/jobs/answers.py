@@ -42,6 +42,11 @@ def take(path: str, root: str) -> Mapping[str, Json]:
     return {"folder": str(intake.take(Path(path), Path(root)))}
 
 
+def take_from_hub(repo: str, file: str, root: str) -> Mapping[str, Json]:
+    """The folder that an ONNX file of a repository was taken into."""
+    return {"folder": str(intake.take_from_hub(intake.parse_ref(repo), file, Path(root)))}
+
+
 def preview(profile: Json, path: str, seed: int) -> Mapping[str, Json]:
     """A look into a data file: rows for scoring and calibration, labels found, notes."""
     from pydantic import TypeAdapter
@@ -174,6 +179,7 @@ def _outcome(folder: Path) -> Outcome:
 ANSWERS: Mapping[str, Callable[..., object]] = {
     "examine": examine,
     "take": take,
+    "take_from_hub": take_from_hub,
     "preview": preview,
     "pack_again": pack_again,
     "answer_both": answer_both,

@@ -6,6 +6,7 @@ child. Does not cover: reading what was found.
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,12 +21,31 @@ from wizard.nouns import HubModel, Json, ModelProfile, ModelRef, Source, Task
 
 SHORTEST = 2
 UPLOADS = "uploads"
+ONNX_OF_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+(@[\w./-]+)?):(?P<file>[\w./-]+\.onnx)")
+SECONDS_TO_FETCH = 900.0
 
 
 def parse_ref(text: str, home: Path) -> ModelRef:
     """A model as typed; a ZIP or an ONNX file is taken into a folder below `home` first."""
+    inside = ONNX_OF_HUB.fullmatch(text.strip())
+    if inside is not None:
+        return _from_hub(inside["repo"], inside["file"], home)
     path = Path(text.strip()).expanduser() if text.strip().lower().endswith(ENDINGS) else None
     return take(path, home) if path is not None and path.is_file() else intake.parse_ref(text)
+
+
+def _from_hub(repo: str, file: str, home: Path) -> ModelRef:
+    arguments: Json = {"repo": repo, "file": file, "root": str(home / UPLOADS)}
+    answer = ask("take_from_hub", arguments, SECONDS_TO_FETCH)
+    assert isinstance(answer, Mapping)  # noqa: S101 - answers.take_from_hub gives one
+    return ModelRef(source=Source.FOLDER, name=str(answer["folder"]))
+
+
+def starts(profile: ModelProfile) -> list[str]:
+    """ONNX files that a repository of the Hub holds, each as it is typed to start from it."""
+    if profile.ref.source is not Source.HUB:
+        return []
+    return [f"{profile.ref.name}:{one}" for one in profile.files if one.endswith(".onnx")]
 
 
 def take(path: Path, home: Path) -> ModelRef:

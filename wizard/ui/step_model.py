@@ -6,6 +6,7 @@ Does not cover: weights; none are read here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -127,11 +128,17 @@ def read(view: View, values: Values) -> Asked:
     raise BadNeeds(name="The model", value="empty", because=words.NOTHING_CHOSEN)
 
 
-def show(profile: ModelProfile, plan: Plan | None, left: int = 0) -> str:
+def show(
+    profile: ModelProfile, plan: Plan | None, left: int = 0, starts: Sequence[str] = ()
+) -> str:
     """The card. `plan` is a first one, for the cost of the job; None when there is none.
 
-    `left` are the bytes still to download.
+    `left` are the bytes still to download, `starts` ONNX files of the same repository.
     """
+    facts = _facts(profile, plan, left)
+    if starts:
+        told = f"<code>{escape(starts[0])}</code> <span class='mut'>{words.STARTS_HINT}</span>"
+        facts.append((words.STARTS, told))
     support = profile.support
     nearest = f" <span class='mut'>{escape(support.nearest)}</span>" if support.nearest else ""
     head = (
@@ -139,9 +146,7 @@ def show(profile: ModelProfile, plan: Plan | None, left: int = 0) -> str:
         f"{pieces.badge(support.level.value, pieces.SUPPORT_CSS[support.level])}</div>"
         f"<p class='because'>{escape(support.because)}{nearest}</p>"
     )
-    return (
-        f"<section class='card model'>{head}{pieces.facts(_facts(profile, plan, left))}</section>"
-    )
+    return f"<section class='card model'>{head}{pieces.facts(facts)}</section>"
 
 
 def _download(profile: ModelProfile, left: int) -> str:
@@ -213,7 +218,8 @@ def card_of(desk: Desk, session: Session) -> str:
         return _waiting()
     here = profile.support.level is not SupportLevel.NOT_HERE
     plan = desk.engine.advise(profile, needs) if here else None
-    return show(profile, plan, desk.engine.left_to_download(profile))
+    left, starts = desk.engine.left_to_download(profile), desk.engine.starts(profile)
+    return show(profile, plan, left, starts)
 
 
 def found(desk: Desk, typed: str) -> list[tuple[str, str]]:

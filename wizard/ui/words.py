@@ -52,6 +52,8 @@ NOTHING_CHOSEN = "pick one, write the id of one, or give its files"
 LOOKING = "Looking at the model\u2026 its description only, no weights."
 NO_MODEL = "Pick a model, or write the id of one and press \u201cLook at it\u201d."
 NO_LICENCE = "not stated"
+STARTS = "Holds ONNX already"
+STARTS_HINT = "to start from it, write its name in the box above"
 ALL_HERE = "nothing, it is here already"
 FOLDERS_NOT_HERE = "Folders cannot be opened in the hosted app; give an id on the Hub."
 
