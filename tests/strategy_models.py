@@ -121,9 +121,9 @@ def sibling(name):
 
 @lru_cache(maxsize=8)
 def pruned(name):
-    """The tiny model with a third of its arithmetic gone: what recovery starts from."""
+    """The tiny model with much of its arithmetic gone: what recovery starts from."""
     bench = a_bench(shared_folder() / f"pruned-{name}", name)
-    cut = Step(strategy="structured_pruning", settings={"macs": 0.7 if name == "text" else 0.95})
+    cut = Step(strategy="structured_pruning", settings={"macs": 0.4 if name == "text" else 0.95})
     return contract.apply_step(cut, contract.artifact_of(checkpoint(name)), bench)
 
 

@@ -208,7 +208,7 @@ def _train(
             late = time.monotonic() - began >= lesson.seconds
             idle = done - report.best_at >= PATIENCE * every
             ended = "time" if late else NOTHING_BETTER if idle else ""
-    return ended or "all steps", planned
+    return ended or ("time" if planned < lesson.steps else "all steps"), planned
 
 
 def _that_fit(lesson: Lesson, began: float, timed: float, now: float) -> int:

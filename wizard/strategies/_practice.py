@@ -46,19 +46,22 @@ class Practice:
 
 
 def practice(model: Any, feeds: examples.Feeds, samples: int, seed: int) -> Practice:
-    """At most `samples` rows in two parts that share none; a fifth is held out."""
+    """At most `samples` rows in two parts that share none; a fifth is held out.
+
+    What was cut before was cut by rows in the same order: the last are those it may not have seen.
+    """
     import numpy as np
 
     order = [int(at) for at in np.random.default_rng(seed).permutation(len(feeds))[:samples]]
     held = min(HELD_AT_MOST, max(HELD_AT_LEAST, round(HELD_SHARE * len(order))))
-    learn = tuple(order[held:])
+    learn = tuple(order[:-held])
     rows = [feeds.row(at) for at in learn]
     inner = [one[IDS][0, 1:-1] for one in rows if IDS in one]
     pad = getattr(model.config, "pad_token_id", None)
     return Practice(
         feeds=feeds,
         learn=learn,
-        held=tuple(order[:held]),
+        held=tuple(order[-held:]),
         accepted=frozenset(inspect.signature(model.forward).parameters),
         pad=pad if isinstance(pad, int) and pad >= 0 else 0,
         pool=np.concatenate(inner) if inner else None,

@@ -30,7 +30,7 @@ class Settings(nouns.Settings):
     """
 
     samples: int = 1024
-    bits: Literal[4, 7, 8, 32] = 32
+    bits: Literal[3, 4, 7, 8, 32] = 32
 
 
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
