@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from wizard import tasks
 from wizard.nouns import (
     Audit,
     Basis,
@@ -116,8 +117,9 @@ def smaller(profile: ModelProfile, share: float) -> ModelProfile:
 def size_bytes(profile: ModelProfile, storage: Storage) -> float:
     """Bytes of the file: weights by kind, and the graph itself."""
     counts = profile.parameters
+    tables = 2 if profile.tied_embeddings and storage.apart else 1
     bits = (
-        counts.embedding * storage.embedding
+        counts.embedding * storage.embedding * tables
         + counts.linear * storage.linear
         + counts.conv * storage.conv
         + counts.other * storage.other
@@ -177,7 +179,14 @@ def forecast(
         seconds=_with_training(
             profile, share, steps, _seconds(profile, share, searched=technique == "mixed_precision")
         ),
+        token=_each_token(profile, device, storage, spread) if tasks.writes(profile.task) else None,
     )
+
+
+def _each_token(profile: ModelProfile, device: Device, storage: Storage, spread: float) -> Quantity:
+    """One more token reads every weight once, so fewer bytes are less time."""
+    middle = latency_ms(one_token(profile), device, storage)
+    return estimated(middle, "ms", middle / spread, middle * spread)
 
 
 def _drop(steps: Sequence[Step]) -> tuple[float, float]:
@@ -216,6 +225,13 @@ def latency_ms(profile: ModelProfile, device: Device, storage: Storage) -> float
     read = max(0.0, size_bytes(profile, storage) - table)
     reading = read / (device.bandwidth_gbs * 1e9 * BANDWIDTH_SHARE)
     return 1000 * max(arithmetic, reading) + overhead_ms(profile, device)
+
+
+def one_token(profile: ModelProfile) -> ModelProfile:
+    """The work of one more token: everything but the table is read, each weight used once."""
+    counts = profile.parameters
+    head = counts.embedding if profile.tied_embeddings else 0
+    return replace(profile, macs=counts.linear + head, workload=replace(profile.workload, tokens=1))
 
 
 def overhead_ms(profile: ModelProfile, device: Device) -> float:

@@ -23,7 +23,8 @@ ALWAYS_KEPT, OWN_SCRIPTS = 0.15, 0.55
 class Storage:
     """Stored bits per weight by the kind of layer, scales included; activations' bits.
 
-    `growth`: how many times longer the graph itself becomes.
+    `growth`: how many times longer the graph itself becomes. `apart`: a table that the last layer
+    shares is stored twice, once for each.
     """
 
     embedding: float = 32.0
@@ -32,6 +33,7 @@ class Storage:
     other: float = 32.0
     activations: int = 32
     growth: float = 1.0
+    apart: bool = False
 
 
 def storage_of(steps: Sequence[Step]) -> Storage:
@@ -41,15 +43,17 @@ def storage_of(steps: Sequence[Step]) -> Storage:
         settings = step.settings
         tables = 8.2 if settings.get("embeddings", True) else 32.0
         if step.strategy == "int8_dynamic":
-            kept = Storage(embedding=tables, linear=8.1, activations=8)
+            kept = Storage(embedding=tables, linear=8.1, activations=8, apart=tables < 32)
         elif step.strategy == "int8_static":
             kept = Storage(embedding=tables, linear=8.1, conv=8.2, activations=8, growth=QDQ_GROWTH)
         elif step.strategy == "int8_weights":
             bits = 8 + 32 / number(settings.get("block"), 32)
-            kept = Storage(embedding=bits if tables < 32 else 32.0, linear=bits, conv=8.2)
+            kept = Storage(
+                embedding=bits if tables < 32 else 32.0, linear=bits, conv=8.2, apart=tables < 32
+            )
         elif step.strategy == "int4_weights":
             bits = 4 + 32 / number(settings.get("block"), 32)
-            kept = Storage(embedding=bits if tables < 32 else 32.0, linear=bits)
+            kept = Storage(embedding=bits if tables < 32 else 32.0, linear=bits, apart=tables < 32)
         elif step.strategy in FEW_BITS:
             kept = FEW_BITS[step.strategy](settings)
         elif step.strategy == "float16":

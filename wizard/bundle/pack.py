@@ -137,7 +137,8 @@ def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
 def _check_data(folder: Path, plan: Plan, model: Path, feeds: Feeds) -> None:
     """For check.py: a few real rows with what this file answers here, and the request to time.
 
-    `kind` says how answers compare: "top" by the likeliest class, "vector" by their direction;
+    `kind` says how answers compare: "top" by the likeliest class, "vector" by their direction,
+    "next" by the likeliest token after the text;
     a row's `expected` are all outputs in the file's order, numbered.
     """
     import numpy as np
@@ -152,7 +153,9 @@ def _check_data(folder: Path, plan: Plan, model: Path, feeds: Feeds) -> None:
         names |= set(inputs)
         for key, value in inputs.items():
             arrays[f"{index}.{key}"] = value
-        for number, output in enumerate(outputs):
+        # Of a text the token that follows: its cache is as large as the text is long.
+        kept = [outputs[0][:, -1:]] if kind == "next" else outputs
+        for number, output in enumerate(kept):
             arrays[f"{index}.expected.{number}"] = output.astype(np.float32)
     workload = plan.needs.workload
     for key, value in feeds.exactly(workload.batch, workload.length).items():

@@ -23,7 +23,10 @@ SCHEMA = "wizard.receipt/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What a device reported: milliseconds and megabytes of one request of the agreed shape."""
+    """What a device reported: milliseconds and megabytes of one request of the agreed shape.
+
+    `token_p50` and `token_p95` are those of each further token, of a model that writes.
+    """
 
     device: str
     onnxruntime: str
@@ -33,6 +36,8 @@ class Receipt:
     rows: int
     same_answers: int
     largest_difference: float
+    token_p50: Quantity | None = None
+    token_p95: Quantity | None = None
 
 
 def read_receipt(path: Path, model: Path) -> Receipt:
@@ -65,6 +70,8 @@ def _receipt(told: dict[str, object]) -> Receipt:
         rows=int(_number(told["rows"])),
         same_answers=int(_number(told["same_answers"])),
         largest_difference=_number(told["largest_difference"]),
+        token_p50=_milliseconds(told["token_p50_ms"]) if "token_p50_ms" in told else None,
+        token_p95=_milliseconds(told["token_p95_ms"]) if "token_p95_ms" in told else None,
     )
 
 
@@ -107,6 +114,9 @@ def judged(recorded: Sequence[Clause], receipt: Receipt) -> tuple[Clause, ...]:
 def _on_device(clause: Clause, receipt: Receipt) -> Clause:
     if clause.name.startswith("latency"):
         return _with(clause, receipt.p95 if "95" in clause.name else receipt.p50, receipt.device)
+    each = receipt.token_p95 if "95" in clause.name else receipt.token_p50
+    if clause.name.startswith("per token") and each is not None:
+        return _with(clause, each, receipt.device)
     if clause.name == "memory" and receipt.peak is not None:
         return _with(clause, receipt.peak, receipt.device)
     return clause

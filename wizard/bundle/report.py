@@ -119,12 +119,10 @@ def _operators(audit: Audit) -> str:
 
 def measured_rows(before: Measurement, after: Measurement) -> list[tuple[str, str, str, str, str]]:
     """(what, before, after, change, basis) in words, for the report and the model card."""
-    first = after.against or before.latency
     pairs = [
         ("File", before.size, after.size),
         ("Zipped", before.zipped, after.zipped),
-        ("Latency, median", first.p50, after.latency.p50),
-        ("Latency, 95th percentile", first.p95, after.latency.p95),
+        *_times(before, after),
         ("Peak memory", before.memory.peak, after.memory.peak),
         ("Steady memory", before.memory.steady, after.memory.steady),
         ("Load time", before.memory.load_ms, after.memory.load_ms),
@@ -137,7 +135,43 @@ def measured_rows(before: Measurement, after: Measurement) -> list[tuple[str, st
     was, now = (_score(one) for one in (before, after))
     change = score_change(before.quality, after.quality)
     metric = _title(after.quality.metric)
-    return [*rows, (metric, _shown(was), _shown(now), change, now.basis.value)]
+    return [
+        *rows,
+        (metric, _shown(was), _shown(now), change, now.basis.value),
+        *_also(before, after),
+    ]
+
+
+def _times(before: Measurement, after: Measurement) -> list[tuple[str, Quantity, Quantity]]:
+    """Of a whole answer; of a model that writes, to the first token and of each further one."""
+    first, was = after.against or before.latency, after.token_against or before.token
+    if after.token is None or was is None:
+        return [
+            ("Latency, median", first.p50, after.latency.p50),
+            ("Latency, 95th percentile", first.p95, after.latency.p95),
+        ]
+    return [
+        ("First token, median", first.p50, after.latency.p50),
+        ("First token, 95th percentile", first.p95, after.latency.p95),
+        ("Each further token, median", was.p50, after.token.p50),
+        ("Each further token, 95th percentile", was.p95, after.token.p95),
+    ]
+
+
+def _also(before: Measurement, after: Measurement) -> list[tuple[str, str, str, str, str]]:
+    """Other measures of the same answers, and how many tokens the original would have chosen."""
+    rows = []
+    for name, now in after.quality.also.items():
+        was = before.quality.also.get(name)
+        if was is not None:
+            first, then = (named(name).shown(one.value) for one in (was, now))
+            change = charts.show_change(was.value, now.value)
+            rows.append((_title(name), first, then, change, now.basis.value))
+    kept = after.quality.agreement
+    if after.token is not None and kept is not None:
+        name = "Likeliest tokens as before"
+        rows.append((name, "100 %", f"{100 * kept.value:.2f} %", "", kept.basis.value))
+    return rows
 
 
 def score_change(before: Quality, after: Quality) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What stands behind an input's name in the file, after a dot.
 ROWS, FLAT, SHAPES, PAD, SAME, MASK = "rows", "flat", "shapes", "pad", "same", "mask"
+EACH, PLACES = "each", "places"
+DERIVED = {MASK, PLACES}  # from another input of the same row
 RESCALE, MEAN, STD = "rescale", "mean", "std"
 # The file's own entries: the ends of each example's rows, and who reads the model's answers.
 ENDS, REDUCE = "examples", "reduce"
@@ -68,6 +70,20 @@ def shared(name: str, value: Array) -> Arrays:
     return {f"{name}.{SAME}": value}
 
 
+def each(name: str, shape: Sequence[int]) -> Arrays:
+    """Zeros of one shape for every row; a size may be 0 (a cache in which nothing is yet)."""
+    import numpy as np
+
+    return {f"{name}.{EACH}": np.asarray(shape, np.int64)}
+
+
+def places(name: str, of: str) -> Arrays:
+    """Where each value of the input `of` stands in its row, from 0."""
+    import numpy as np
+
+    return {f"{name}.{PLACES}": np.str_(of)}  # type: ignore[dict-item] # np.savez takes scalars
+
+
 def grouped(counts: Iterable[int]) -> Arrays:
     """How many rows each example has, where that is not one."""
     import numpy as np
@@ -97,7 +113,7 @@ class Feeds:
         self._kinds: dict[str, str] = {}
         for key in arrays:
             name, dot, kind = key.rpartition(".")
-            if dot and kind in {ROWS, FLAT, SAME, MASK}:
+            if dot and kind in {ROWS, FLAT, SAME, EACH, *DERIVED}:
                 self._kinds[name] = kind
         self._starts = {
             name: np.concatenate([[0], np.cumsum(self._shapes(name).prod(axis=1))])
@@ -149,18 +165,20 @@ class Feeds:
         made = {
             name: self._batch(name, kind, rows, length)
             for name, kind in self._kinds.items()
-            if kind != MASK
+            if kind not in DERIVED
         }
-        masks = {
-            name: self._mask(str(self._arrays[f"{name}.{MASK}"]), rows, made)
+        derived = {
+            name: self._derived(name, kind, rows, made)
             for name, kind in self._kinds.items()
-            if kind == MASK
+            if kind in DERIVED
         }
-        return {name: (made | masks)[name] for name in self._kinds}
+        return {name: (made | derived)[name] for name in self._kinds}
 
     def _batch(self, name: str, kind: str, rows: Sequence[int], length: int | None) -> Array:
         if kind == SAME:
             return _as_fed(self._arrays[f"{name}.{SAME}"])
+        if kind == EACH:
+            return _zeros(len(rows), self._arrays[f"{name}.{EACH}"])
         if kind == ROWS:
             return self._stacked(name, list(rows))
         return self._filled(name, rows, length)
@@ -195,6 +213,12 @@ class Feeds:
             batch[at][kept] = single[kept]
         return _as_fed(batch)
 
+    def _derived(
+        self, name: str, kind: str, rows: Sequence[int], made: Mapping[str, Array]
+    ) -> Array:
+        of = str(self._arrays[f"{name}.{kind}"])
+        return self._mask(of, rows, made) if kind == MASK else _counted(made[of])
+
     def _mask(self, of: str, rows: Sequence[int], made: Mapping[str, Array]) -> Array:
         """Ones [rows, longest] over the first axis of each row of the input `of`."""
         import numpy as np
@@ -224,9 +248,23 @@ class Feeds:
                 flat = np.resize(self._arrays[f"{name}.{FLAT}"], batch * tokens)
                 made[name] = _as_fed(flat.reshape(batch, tokens))
         for name, kind in self._kinds.items():
-            if kind == MASK:
-                made[name] = np.ones(made[str(self._arrays[f"{name}.{MASK}"])].shape[:2], np.int64)
+            if kind in DERIVED:
+                of = made[str(self._arrays[f"{name}.{kind}"])]
+                made[name] = np.ones(of.shape[:2], np.int64) if kind == MASK else _counted(of)
         return made
+
+
+def _zeros(rows: int, shape: Array) -> Array:
+    import numpy as np
+
+    return np.zeros((rows, *shape.tolist()), np.float32)
+
+
+def _counted(of: Array) -> Array:
+    """0, 1, 2, ... along each row."""
+    import numpy as np
+
+    return np.tile(np.arange(of.shape[1], dtype=np.int64), (of.shape[0], 1))
 
 
 def _as_fed(values: Array) -> Array:

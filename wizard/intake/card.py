@@ -69,8 +69,9 @@ KINDS = {
     "num_labels": int,
     "quantization_config": dict,
 }
+WRITERS = {"decoder", "encoder-decoder"}  # shapes of families that write texts
 # Raise it when a card says more or counts differently; older cards are then made anew.
-CARD_LAYOUT = 3
+CARD_LAYOUT = 4
 FED_WITH = {"pixel_values": "pictures", "input_ids": "texts", "input_values": "sound"}
 
 
@@ -225,12 +226,11 @@ def _profile(
         max_tokens=max_tokens,
         image_size=request.image_size,
         channels=_whole(config.get("num_channels")) or 3,
-        hidden_size=_whole(config.get("hidden_size")),
+        hidden_size=_whole(config.get("hidden_size") or config.get("n_embd")),
         layers=_layers(config),
         vocabulary=_whole(config.get("vocab_size")),
         depthwise_share=counted.depthwise / counted.conv if counted.conv else 0.0,
-        tied_embeddings=bool(config.get("tie_word_embeddings", False))
-        and (task is None or tasks.card_of(task).word_head),
+        tied_embeddings=counted.tied and (task is None or tasks.card_of(task).word_head),
         files=tuple(sorted(found.files)),
         downloads=tuple(sorted(found.downloads.items())),
         given=taken is not None,
@@ -267,10 +267,19 @@ def _support(config: dict[str, Any], task: str | None, family: Family | None) ->
         return Support(level=SupportLevel.SHOULD_WORK, because=because)
     if not family.supported:
         return Support(level=SupportLevel.NOT_HERE, because=family.because, nearest=family.nearest)
+    if tasks.writes(tasks.known(task)) != (family.shape in WRITERS):
+        return _not_its_work(task or "", family)
     if family.tested:
         because = f"The family was tested with {', '.join(family.tested)}."
         return Support(level=SupportLevel.TESTED, because=because)
     return Support(level=SupportLevel.SHOULD_WORK, because="Its export was tried, no more.")
+
+
+def _not_its_work(task: str, family: Family) -> Support:
+    """A writer that chooses among labels, or a reader that writes: neither was tried."""
+    usual = " or ".join(family.tasks) or "other work"
+    because = f"Models of this family were tried for {usual}, not for {task}."
+    return Support(level=SupportLevel.NOT_HERE, because=because, nearest=family.nearest)
 
 
 def _unfit(config: dict[str, Any], card: tasks.TaskCard) -> str:
@@ -329,7 +338,7 @@ def _layers(config: dict[str, Any]) -> int | None:
     depths = config.get("depths")
     if isinstance(depths, list) and all(isinstance(depth, int) for depth in depths):
         return sum(depths)
-    return _whole(config.get("num_hidden_layers"))
+    return _whole(config.get("num_hidden_layers") or config.get("n_layer"))
 
 
 def _whole(value: object) -> int | None:

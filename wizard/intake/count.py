@@ -33,6 +33,7 @@ class Count:
     """Parameters by kind; `depthwise` is the part of `conv` in depthwise convolutions.
 
     `fed_with` is the model's first input: "input_ids" for texts, "pixel_values" for pictures.
+    `tied`: the last layer shares the table of words.
     """
 
     embedding: int = 0
@@ -42,6 +43,7 @@ class Count:
     depthwise: int = 0
     macs: int = 0
     fed_with: str = ""
+    tied: bool = False
 
     @property
     def total(self) -> int:
@@ -70,7 +72,21 @@ def count(config: dict[str, Any], task: Task | None, workload: Workload, name: s
                 depthwise += parameter.numel()
     with torch.no_grad():
         macs = _macs(model, workload)
-    return Count(**kinds, depthwise=depthwise, macs=macs, fed_with=model.main_input_name)
+    return Count(
+        **kinds,
+        depthwise=depthwise,
+        macs=macs,
+        fed_with=model.main_input_name,
+        tied=_is_tied(model),
+    )
+
+
+def _is_tied(model: Any) -> bool:
+    """Whether the last layer's weight is the table of words again."""
+    head = model.get_output_embeddings()
+    if head is None:
+        return False
+    return getattr(head, "weight", None) is model.get_input_embeddings().weight
 
 
 def _on_meta(config: dict[str, Any], task: Task | None, name: str) -> Any:

@@ -60,7 +60,7 @@ def _samples(seconds: float, said: Sizes) -> int | None:
 def max_tokens(config: Mapping[str, Any], tokenizer: Mapping[str, Any] | None) -> int | None:
     """The longest input: what the positions hold and what the tokenizer was told."""
     limits = []
-    positions = _whole(config.get("max_position_embeddings"))
+    positions = _whole(config.get("max_position_embeddings") or config.get("n_positions"))
     if positions:
         limits.append(positions - POSITIONS_RESERVED.get(config["model_type"], 0))
     said = _whole((tokenizer or {}).get("model_max_length"))

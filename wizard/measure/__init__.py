@@ -21,6 +21,7 @@ from wizard.measure import (
     emulated,
     layers,
     memory,
+    paces,
     quality,
     sanity,
     saturation,
@@ -85,6 +86,11 @@ class Bench:
         """Whether candidates are made from another model than the original."""
         return self.feeds_of_original is not None
 
+    @property
+    def writes(self) -> bool:
+        """Whether each further token has a time of its own."""
+        return tasks.writes(self.profile.task)
+
 
 def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
     """Everything measured of the original; its answers are kept for every candidate.
@@ -106,17 +112,18 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
         )
         bench = _first(bench, len(raw))
         bench.report(0.65, "timing")
-        taken = speed.alone(process, bench.workload, bench.seconds)
+        taken = paces.alone(process, bench.workload, bench.seconds, writes=bench.writes)
         looked = _checked(looked, process)
     return Measurement(
         artifact=artifact,
         size=memory.size_of(artifact),
         zipped=memory.zipped_size_of(artifact),
-        latency=taken,
         memory=needed,
         quality=_scored_original(raw, doubts, bench),
         audit=looked,
         host=bench.host,
+        latency=taken.latency,
+        token=taken.token,
     )
 
 
@@ -130,11 +137,9 @@ def weigh_original_again(artifact: Artifact, kept: Measurement, bench: Bench) ->
     sanity.same_rows(len(raw), bench.examples)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         bench.report(0.5, "timing")
-        taken = speed.alone(process, bench.workload, bench.seconds)
+        taken = paces.alone(process, bench.workload, bench.seconds, writes=bench.writes)
     scored = _scored_original(raw, doubts, bench)
-    return dataclasses.replace(
-        kept, artifact=artifact, latency=taken, quality=scored, host=bench.host
-    )
+    return taken.of(dataclasses.replace(kept, artifact=artifact, quality=scored, host=bench.host))
 
 
 def _scored_original(raw: Any, doubts: tuple[str, ...], bench: Bench) -> Quality:
@@ -163,7 +168,9 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         bench.report(0.6, "timing in turns with the original")
         its_own = bench.feeds_of_original or bench.feeds
         with Process(original.artifact.path, its_own, bench.threads) as first:
-            before, after = speed.in_turns(first, process, bench.workload, bench.seconds)
+            taken = paces.in_turns(
+                first, process, bench.workload, bench.seconds, writes=bench.writes
+            )
         bench.report(0.9, "looking for the damage")
         hurt = _damage(process, artifact, original, bench)
     kept = _answers_of(original, bench)
@@ -173,15 +180,17 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         artifact=artifact,
         size=memory.size_of(artifact),
         zipped=memory.zipped_size_of(artifact),
-        latency=after,
         memory=needed,
         quality=scored,
         audit=dataclasses.replace(looked, findings=(*looked.findings, *unsure)),
         host=bench.host,
-        against=before,
         layers=hurt,
         saturating=there,
         sensitivity=sensitivity.read(artifact.path.parent),
+        latency=taken.latency,
+        against=taken.against,
+        token=taken.token,
+        token_against=taken.token_against,
     )
 
 
@@ -206,8 +215,10 @@ def weigh_candidate_again(
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         bench.report(0.3, "timing in turns with the original")
         with Process(original.artifact.path, bench.feeds, bench.threads) as first:
-            before, after = speed.in_turns(first, process, bench.workload, bench.seconds)
-    return dataclasses.replace(now, latency=after, against=before)
+            taken = paces.in_turns(
+                first, process, bench.workload, bench.seconds, writes=bench.writes
+            )
+    return taken.of(now)
 
 
 def _damage(
@@ -232,7 +243,11 @@ def _the_same(artifact: Artifact, original: Measurement, bench: Bench) -> Measur
     kept = answered.load(outputs_of(bench, original.artifact))
     scored = _scored(kept, kept, bench)
     return dataclasses.replace(
-        original, artifact=artifact, quality=scored, against=original.latency
+        original,
+        artifact=artifact,
+        quality=scored,
+        against=original.latency,
+        token_against=original.token,
     )
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.measure import shrunk
 from wizard.measure.codebooks import codes_of
-from wizard.measure.leftovers import unread, untied
+from wizard.measure.leftovers import APART, unread, untied
 from wizard.nouns import Audit
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _duplicated(model: onnx.ModelProto, path: Path) -> int:
     twice = 0
     for tensor, shape in stored:
         content = _content(tensor, path.parent)
-        if len(content) < 4 * SMALL:
+        if len(content) < 4 * SMALL or APART in tensor.name:
             continue
         keys = {(_digest(content), tensor.data_type, shape)}
         turned = shape[::-1]

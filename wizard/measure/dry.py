@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wizard.measure import audit as auditing
-from wizard.measure import memory, speed
+from wizard.measure import memory, paces, speed
 from wizard.measure.leftovers import must_be_what_was_made
 from wizard.measure.process import Process
 from wizard.nouns import (
@@ -17,7 +17,6 @@ from wizard.nouns import (
     Artifact,
     Basis,
     HostFacts,
-    Latency,
     Measurement,
     Quality,
     Quantity,
@@ -32,39 +31,41 @@ NO_QUALITY = Quality(
 )
 
 
-def weigh(
+def weigh(  # noqa: PLR0913 - with what and where a file is weighed
     artifact: Artifact,
     feeds: Path,
     workload: Workload,
     host: HostFacts,
     *,
     threads: int,
+    writes: bool,
     beside: Artifact | None = None,
 ) -> Measurement:
     """What a file weighs and how quick it is; its speed in turns with the file `beside`.
+
+    `writes`: each further token has a time of its own.
 
     `quality` of the answer is NO_QUALITY. Raises WorkerFailed or PromiseBroken as a full
     measurement does.
     """
     looked = auditing.audit(artifact.path)
     must_be_what_was_made(artifact, looked)
-    before: Latency | None = None
     with Process(artifact.path, feeds, threads) as process:
         needed = memory.of_process(process, workload)
         if beside is None:
-            taken = speed.alone(process, workload)
+            taken = paces.alone(process, workload, speed.SECONDS, writes=writes)
         else:
             with Process(beside.path, feeds, threads) as first:
-                before, taken = speed.in_turns(first, process, workload)
+                taken = paces.in_turns(first, process, workload, speed.SECONDS, writes=writes)
     size = memory.size_of(artifact)
-    return Measurement(
+    found = Measurement(
         artifact=artifact,
         size=size,
         zipped=size,  # random numbers do not shrink as trained ones do, so nobody is told
-        latency=taken,
+        latency=taken.latency,
         memory=needed,
         quality=NO_QUALITY,
         audit=looked,
         host=host,
-        against=before,
     )
+    return taken.of(found)

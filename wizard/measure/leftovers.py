@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 WORTH_TELLING = 100_000  # bytes
+# In the name of a copy that a technique made on purpose, in few bits (strategies/_tied.py).
+APART = "_apart"
 SHARE_OF_FILE = 0.02
 FLOATS, SIGNED, UNSIGNED = {1, 10, 16}, {3}, {2}  # onnx.TensorProto's types
 # Rows compared, and how alike two copies of a row are at least, whatever their scales.
@@ -40,7 +42,7 @@ def untied(model: onnx.ModelProto, path: Path) -> list[str]:
         for node in model.graph.node
         if node.op_type in {"MatMul", "Gemm", "MatMulInteger", "DequantizeLinear", "Cast"}
         for name in node.input
-        if name not in tables and _is_large(stored.get(name))
+        if name not in tables and APART not in name and _is_large(stored.get(name))
     }
     twice = sorted(
         table

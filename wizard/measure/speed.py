@@ -41,9 +41,14 @@ PROCESS_ERROR = 0.018 / 2**0.5
 TAIL_ERROR = 1.4
 
 
-def alone(process: Process, workload: Workload, seconds: float = SECONDS) -> Latency:
-    """One model by itself; half of its blocks are held against the other half."""
-    process.ask("shape", batch=workload.batch, tokens=workload.length)
+def alone(
+    process: Process, workload: Workload, seconds: float = SECONDS, *, cached: bool = False
+) -> Latency:
+    """One model by itself; half of its blocks are held against the other half.
+
+    `cached` times one more token after the workload's were read, for models that write.
+    """
+    process.ask("shape", batch=workload.batch, tokens=workload.length, cached=cached)
     runs = _runs(_warm(process), seconds / BLOCKS)
     began = _Clock.read([process])
     blocks = [process.ask("time", runs=runs)["ms"] for _ in range(BLOCKS)]
@@ -51,11 +56,16 @@ def alone(process: Process, workload: Workload, seconds: float = SECONDS) -> Lat
 
 
 def in_turns(
-    first: Process, second: Process, workload: Workload, seconds: float = SECONDS
+    first: Process,
+    second: Process,
+    workload: Workload,
+    seconds: float = SECONDS,
+    *,
+    cached: bool = False,
 ) -> tuple[Latency, Latency]:
     """Two models in turns (A B B A, so that a drift hits both alike), same session, same input."""
     for process in (first, second):
-        process.ask("shape", batch=workload.batch, tokens=workload.length)
+        process.ask("shape", batch=workload.batch, tokens=workload.length, cached=cached)
     share = seconds / (2 * BLOCKS)
     runs = [_runs(_warm(process), share) for process in (first, second)]
     taken: tuple[list[list[float]], list[list[float]]] = ([], [])

@@ -2,7 +2,9 @@
 
 Started by path (`python worker.py MODEL FEEDS THREADS`), so that nothing of ours is loaded with
 it. Reads one JSON request a line on stdin, answers one JSON line on stdout, ends when stdin does.
-Covers: load, time, answer, memory, processor time, a look inside (inside.py).
+Covers: load, time, answer, memory, processor time, a look inside (inside.py). A reducer that has a
+`run` of its own asks the model as often as its answers need (writing, token by token); one that
+has `after` knows the request that follows another.
 Does not cover: what the numbers mean.
 """
 
@@ -63,7 +65,7 @@ class Worker:
         self._model, self._threads = model, threads
         self._feeds = _feeds(feeds)
         self._answered = _module("measure/answered.py")
-        self._reduce = _module(f"measure/reducers/{self._feeds.reducer}.py").reduce
+        self._reducer = _module(f"measure/reducers/{self._feeds.reducer}.py")
         self.base_mb = _memory()[0]
         began = time.perf_counter()
         self._session = self._open(model, optimized=True)
@@ -71,6 +73,7 @@ class Worker:
         self._names = [one.name for one in self._session.get_inputs()]
         self._outputs = [one.name for one in self._session.get_outputs()]
         self._inputs: dict[str, Any] = {}
+        self._beside = Path(feeds).parent
 
     def _open(self, model: str, *, optimized: bool) -> ort.InferenceSession:
         options = ort.SessionOptions()
@@ -85,9 +88,11 @@ class Worker:
     def _wanted(self, inputs: dict[str, Any]) -> dict[str, Any]:
         return {name: inputs[name] for name in self._names}
 
-    def shape(self, batch: int, tokens: int | None) -> dict[str, Any]:
-        """Fix the timed request's shape."""
+    def shape(self, batch: int, tokens: int | None, *, cached: bool = False) -> dict[str, Any]:
+        """Fix the timed request's shape; `cached`: the one that follows it, one token more."""
         self._inputs = self._wanted(self._feeds.exactly(batch, tokens))
+        if cached:
+            self._inputs = self._wanted(self._reducer.after(self._session, self._inputs))
         return {"base_mb": self.base_mb, "load_ms": self.load_ms}
 
     def time(self, runs: int) -> dict[str, Any]:
@@ -123,10 +128,14 @@ class Worker:
 
     def _example(self, index: int) -> Any:
         rows = [self._feeds.row(row) for row in self._feeds.rows_of(index)]
-        return self._reduce([(row, self._said(row)) for row in rows])
+        told: Any = self._reducer.reduce([(row, self._said(row)) for row in rows])
+        return told
 
     def _said(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """The outputs by name, in the file's order."""
+        """The outputs by name, in the file's order, or what the reducer asks for."""
+        if hasattr(self._reducer, "run"):
+            told: dict[str, Any] = self._reducer.run(self._session, inputs, self._beside)
+            return told
         values = self._session.run(None, self._wanted(inputs))
         return dict(zip(self._outputs, values, strict=True))
 

@@ -30,11 +30,11 @@ class Priority(StrEnum):
 class Budget:
     """A limit the user set. `hard` budgets decide the verdict; the others only colour it.
 
-    `quantity` is "latency", "size" or "memory"; units are "ms" or "MB" (10**6 bytes).
-    `percentile` is set for latency only.
+    `quantity` is "latency" (of a whole answer, or of the first token), "token" (each further one),
+    "size" or "memory"; units are "ms" or "MB" (10**6 bytes). `percentile` is set for times only.
     """
 
-    quantity: Literal["latency", "size", "memory"]
+    quantity: Literal["latency", "token", "size", "memory"]
     at_most: float
     unit: str
     percentile: int | None = None
@@ -225,13 +225,27 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a candidate is expected to do, as ranges, before anything ran."""
+    """What a candidate is expected to do, as ranges, before anything ran.
+
+    `token` is the time of each further token, of a model that writes.
+    """
 
     size: Quantity
     latency: Quantity
     drop: Quantity
     memory: Quantity
     seconds: Quantity
+    token: Quantity | None = None
+
+    @property
+    def answer_ms(self) -> float:
+        """Of one answer; a model that writes gives 32 further tokens, a sentence or two."""
+        return self.latency.value + 32 * (self.token.value if self.token is not None else 0.0)
+
+    def reached(self) -> Mapping[str, Quantity]:
+        """What a budget may limit, by the budget's name."""
+        known = {"latency": self.latency, "size": self.size, "memory": self.memory}
+        return known | ({"token": self.token} if self.token is not None else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,12 +124,16 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """A score with its metric's name. `doubts` say why it may mean nothing (wrong tokenizer)."""
+    """A score with its metric's name; `also` are other measures of the same answers, by name.
+
+    `doubts` say why it may mean nothing (wrong tokenizer).
+    """
 
     metric: str
     value: Quantity
     answers: Answers
     agreement: Quantity | None = None
+    also: Mapping[str, Quantity] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
 
 
@@ -160,6 +164,8 @@ class Measurement:
     None for the original itself. Speed ratios use it and nothing else. `saturating` is the quality
     under emulated 16-bit saturation, where the target's CPU may saturate and ours does not.
     `sensitivity`: what each layer alone costs the final answers, where the technique looked.
+    `token` and `token_against` are the latencies of one more token, of models that write; then
+    `latency` is that of the first one.
     """
 
     artifact: Artifact
@@ -174,6 +180,8 @@ class Measurement:
     layers: tuple[LayerDamage, ...] = ()
     saturating: Quality | None = None
     sensitivity: tuple[LayerDamage, ...] = ()
+    token: Latency | None = None
+    token_against: Latency | None = None
 
 
 # --------------------------------------------------------------------------- data

@@ -85,6 +85,7 @@ class Task(StrEnum):
     FEATURE_EXTRACTION = "feature-extraction"
     AUDIO_CLASSIFICATION = "audio-classification"
     SPEECH_RECOGNITION = "automatic-speech-recognition"
+    TEXT_GENERATION = "text-generation"
 
 
 class SupportLevel(StrEnum):

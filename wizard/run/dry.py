@@ -113,7 +113,13 @@ def _make(
 
 def _weighed(artifact: Artifact, bench: Bench, beside: Artifact | None) -> Measurement:
     return dry.weigh(
-        artifact, bench.feeds, bench.workload, bench.host, threads=bench.threads, beside=beside
+        artifact,
+        bench.feeds,
+        bench.workload,
+        bench.host,
+        threads=bench.threads,
+        writes=bench.writes,
+        beside=beside,
     )
 
 

@@ -145,6 +145,7 @@ def _measured(measurement: Measurement) -> Json:
         "zipped": jsonable(measurement.zipped),
         "latency_p50": jsonable(measurement.latency.p50),
         "latency_p95": jsonable(measurement.latency.p95),
+        **_per_token(measurement),
         "noise": measurement.latency.noise,
         "busy": measurement.latency.busy,
         "memory": jsonable(measurement.memory),
@@ -153,6 +154,7 @@ def _measured(measurement: Measurement) -> Json:
             "higher_is_better": named(measurement.quality.metric).higher_is_better,
             "value": jsonable(measurement.quality.value),
             "agreement": jsonable(measurement.quality.agreement),
+            "also": jsonable(measurement.quality.also),
             "collapse": list(measurement.quality.answers.collapse),
         },
         "saturating": _saturating(measurement),
@@ -170,3 +172,11 @@ def _saturating(measurement: Measurement) -> Json:
         return None
     rows = len(there.answers.rows)
     return {"metric": there.metric, "value": jsonable(there.value), "rows": rows}
+
+
+def _per_token(measurement: Measurement) -> dict[str, Json]:
+    """Of a model that writes; `latency` is then that of the first token."""
+    each = measurement.token
+    if each is None:
+        return {}
+    return {"token_p50": jsonable(each.p50), "token_p95": jsonable(each.p95)}

@@ -72,7 +72,13 @@ def made_up(session: onnxruntime.InferenceSession, batch: int, seed: int) -> Arr
     random = np.random.default_rng(seed)
     made: Arrays = {}
     for value in session.get_inputs():
-        free = {"batch": batch, "sequence": MADE_UP_TOKENS, "samples": MADE_UP_SAMPLES}
+        free = {
+            "batch": batch,
+            "sequence": MADE_UP_TOKENS,
+            "total_sequence": MADE_UP_TOKENS,
+            "past_sequence": 0,
+            "samples": MADE_UP_SAMPLES,
+        }
         shape = [one if isinstance(one, int) else free.get(one, 1) for one in value.shape]
         if value.type == "tensor(float)":
             made[value.name] = random.standard_normal(shape, np.float32)
@@ -80,6 +86,8 @@ def made_up(session: onnxruntime.InferenceSession, batch: int, seed: int) -> Arr
             made[value.name] = np.ones(shape, np.int64)
         elif value.name == "token_type_ids":
             made[value.name] = np.zeros(shape, np.int64)
+        elif value.name == "position_ids":
+            made[value.name] = np.tile(np.arange(shape[1], dtype=np.int64), (shape[0], 1))
         else:
             made[value.name] = random.integers(0, 16, shape)
     return made

@@ -182,3 +182,8 @@ def saved_bytes(was: _graph.Footprint, *, bits: int, block: int, embeddings: boo
     """What `bits`-bit weights with a float32 scale per block save, in bytes."""
     stays = bits / 32 + 1 / block
     return (was.matmul + (was.embedding if embeddings else 0)) * (1 - stays)
+
+
+def saved_apart(tied: int, *, bits: int, block: int) -> float:
+    """The same for `tied` bytes of tables that are stored twice afterwards, once in each kind."""
+    return tied * (1 - 2 * (bits / 32 + 1 / block))

@@ -85,7 +85,7 @@ def checked_export(
         del model  # its memory is needed for the file's own weights
         gc.collect()
         report(0.7, "tidying the file")
-        _tidy(raw, path, shape_of(folder))
+        tidy(raw, path, shape_of(folder))
         report(0.8, "comparing the answers")
         return _compare(given, expected, path)
 
@@ -237,7 +237,7 @@ def _export(
     program.save(str(path), external_data=True)
 
 
-def _tidy(raw: Path, path: Path, shape: Shape) -> None:
+def tidy(raw: Path, path: Path, shape: Shape) -> None:
     """The exporter's file with its weights, folded and stripped, at `path`."""
     model = _graph.load(raw)
     for left in (raw, raw.with_name(raw.name + ".data")):

@@ -2,7 +2,8 @@
 
 Covers: matrix multiplications (one scale per column) and embeddings (one scale per row). No
 sample data. Does not cover: convolutions, which ONNX Runtime runs ten times slower this way.
-Norms, biases and the arithmetic between layers stay in float32.
+Norms, biases and the arithmetic between layers stay in float32. A last layer that shares the
+embedding table gets a copy of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 from wizard import nouns
 from wizard.errors import NotSupported
 from wizard.nouns import Artifact, Kind
-from wizard.strategies import _graph
+from wizard.strategies import _graph, _tied
 from wizard.strategies._contract import Strategy, Workbench
 from wizard.strategies._rows import embeddings_to_int8
 
@@ -48,6 +49,8 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     model = _graph.load(artifact.path)
     _graph.gemm_to_matmul(model)
     _graph.fold_transposed_weights(model)
+    if settings.embeddings:
+        _tied.untie(model)
     bench.report(0.1, "rounding weights to 8 bits")
     with _graph.quiet():
         from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -80,7 +83,8 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
     _graph.must_hold(now["MatMulInteger"], "8-bit matrix multiplication", TITLE)
     saved = was.matmul * 3 / 4 - 5 * was.columns
     if settings.embeddings:
-        saved += was.embedding * 3 / 4 - 4 * was.rows
+        tied = _tied.shared(before.path)
+        saved += was.embedding * 3 / 4 - 4 * was.rows + tied.bytes / 2 - 9 * tied.rows
     _graph.must_weigh(after.bytes, before.bytes - saved, TITLE)
     _graph.must_load(after.path, TITLE)
 

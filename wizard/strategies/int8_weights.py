@@ -13,7 +13,7 @@ from typing import Literal
 from wizard import nouns
 from wizard.errors import NotSupported
 from wizard.nouns import Artifact, Kind
-from wizard.strategies import _graph, _nbits
+from wizard.strategies import _graph, _nbits, _tied
 from wizard.strategies._contract import Strategy, Workbench
 
 TITLE = "8-bit weights"
@@ -41,6 +41,9 @@ def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
 def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     """Matrices, then embeddings, then convolutions."""
     model = _graph.load(artifact.path)
+    if settings.embeddings:
+        _graph.fold_transposed_weights(model)
+        _tied.untie(model)
     bench.report(0.1, "rounding weights to 8 bits")
     model = _nbits.quantize_matmuls(
         model, bits=BITS, block=settings.block, symmetric=settings.symmetric
@@ -58,6 +61,10 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
     now = _graph.load(after.path)
     _graph.must_hold(_nbits.quantized_nodes(now, BITS), "layer with 8-bit weights", TITLE)
     saved = _nbits.saved_bytes(was, bits=BITS, block=settings.block, embeddings=settings.embeddings)
+    if settings.embeddings:
+        saved += _nbits.saved_apart(
+            _tied.shared(before.path).bytes, bits=BITS, block=settings.block
+        )
     _graph.must_weigh(after.bytes, before.bytes - saved - was.conv * 0.7, TITLE)
     _graph.must_load(after.path, TITLE)
 

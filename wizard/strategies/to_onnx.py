@@ -21,8 +21,8 @@ from typing import Any
 
 from wizard import nouns, tasks
 from wizard.errors import ExportFailed, NotSupported, PickleOnly, PromiseBroken
-from wizard.nouns import Artifact, Kind
-from wizard.strategies import _graph
+from wizard.nouns import Artifact, Kind, Task
+from wizard.strategies import _causal, _graph
 from wizard.strategies._checkpoint import SHAPE_FILE
 from wizard.strategies._contract import Strategy, Workbench, digest
 from wizard.strategies._torch import Parity, checked_export
@@ -144,14 +144,7 @@ def _export(artifact: Artifact, settings: Settings, bench: Workbench, path: Path
         return _taken(artifact.path, path)
     if task is None:
         raise NotSupported(strategy=TITLE, because="the model's task is unknown")
-    parity: Parity = checked_export(
-        artifact.path,
-        task,
-        path,
-        opset=settings.opset,
-        image_size=bench.profile.image_size,
-        report=bench.report,
-    )
+    parity = _exported(artifact.path, task, path, settings, bench)
     if not parity.largest_difference <= settings.tolerance:
         because = f"its answers differ from PyTorch's by {parity.largest_difference:.2g}"
         raise ExportFailed(model=bench.profile.title, because=because)
@@ -167,6 +160,20 @@ def _taken(folder: Path, path: Path) -> dict[str, Any]:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, path.with_name(name))
     return {"largest_difference": 0.0, "shapes": [], "given": True}
+
+
+def _exported(folder: Path, task: Task, path: Path, settings: Settings, bench: Workbench) -> Parity:
+    """A model that writes keeps what it has read; all others answer in one go."""
+    if tasks.writes(task):
+        return _causal.checked_export(folder, task, path, opset=settings.opset, report=bench.report)
+    return checked_export(
+        folder,
+        task,
+        path,
+        opset=settings.opset,
+        image_size=bench.profile.image_size,
+        report=bench.report,
+    )
 
 
 def _place(kept: Path, target: Path) -> None:

@@ -34,9 +34,14 @@ def card_of(task: Task | None) -> TaskCard:
     return cards()[task]
 
 
+def writes(task: Task | None) -> bool:
+    """Whether models of this task write one token after the other."""
+    return task is not None and cards()[task].writes
+
+
 def known(name: str | None) -> Task | None:
     """The task by its name on the Hub, if we do it."""
     return next((task for task in cards() if task.value == name), None)
 
 
-__all__ = ["Field", "Layout", "Reads", "TaskCard", "card_of", "cards", "known"]
+__all__ = ["Field", "Layout", "Reads", "TaskCard", "card_of", "cards", "known", "writes"]

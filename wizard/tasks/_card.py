@@ -60,7 +60,8 @@ class TaskCard:
     `bundled` the sample whose rows stand in where the user has none. `check` says how check.py
     holds two answers together: "top" or "vector". `labels`: it chooses among the config's labels;
     `own_space`: answers of two networks cannot be compared with each other; `word_head`: it puts
-    words, so its head may be the embedding table again.
+    words, so its head may be the embedding table again; `writes`: it writes one token after the
+    other and keeps what it has read, so that each further token has a time of its own.
     """
 
     task: Task
@@ -83,6 +84,7 @@ class TaskCard:
     labels: bool = False
     own_space: bool = False
     word_head: bool = False
+    writes: bool = False
     packages: tuple[str, ...] = ("tokenizers",)
     axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     asks: tuple[Field, ...] = ()

@@ -1,0 +1,70 @@
+"""Inspect is right about models that write, and about those that do not but might seem to."""
+
+import json
+
+import pytest
+
+from wizard import intake
+from wizard.nouns import ModelRef, Source, SupportLevel, Task
+
+SMALL = {
+    "vocab_size": 96,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+}
+WRITE = {
+    "gpt2": ("GPT2LMHeadModel", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}),
+    "gpt_neox": ("GPTNeoXForCausalLM", SMALL),
+    "llama": ("LlamaForCausalLM", SMALL),
+    "mistral": ("MistralForCausalLM", {**SMALL, "num_key_value_heads": 2}),
+    "qwen2": ("Qwen2ForCausalLM", {**SMALL, "num_key_value_heads": 2}),
+    "qwen3": ("Qwen3ForCausalLM", {**SMALL, "num_key_value_heads": 2}),
+    "gemma": ("GemmaForCausalLM", {**SMALL, "num_key_value_heads": 2}),
+    "gemma3_text": ("Gemma3ForCausalLM", {**SMALL, "num_key_value_heads": 2}),
+    "phi": ("PhiForCausalLM", SMALL),
+}
+TURNED_AWAY = {
+    "t5": ("T5ForConditionalGeneration", {"d_model": 32, "num_layers": 2, "num_heads": 4}),
+    "bart": ("BartForConditionalGeneration", {"d_model": 32}),
+    "marian": ("MarianMTModel", {"d_model": 32}),
+    "whisper": ("WhisperForConditionalGeneration", {"d_model": 32}),
+    "bert": ("BertLMHeadModel", SMALL),
+    "llama": ("LlamaForSequenceClassification", {**SMALL, "num_labels": 3}),
+}
+
+
+def card(folder, kind, architecture, settings):
+    """What inspect says of such a config."""
+    config = {"model_type": kind, "architectures": [architecture], **settings}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return intake.examine(ModelRef(source=Source.FOLDER, name=str(folder)))
+
+
+@pytest.mark.parametrize("kind", WRITE)
+def test_a_model_that_writes_is_taken(kind, tmp_path):
+    """Its family was exported; its layers and length are known from the config's own words."""
+    profile = card(tmp_path, kind, *WRITE[kind])
+
+    assert profile.task is Task.TEXT_GENERATION
+    assert profile.support.level in {SupportLevel.TESTED, SupportLevel.SHOULD_WORK}
+    assert profile.layers == 2
+    assert profile.max_tokens == 64
+    assert profile.labels == ()
+    assert profile.macs > 0
+
+
+@pytest.mark.parametrize("kind", TURNED_AWAY)
+def test_what_we_cannot_write_with_is_turned_away_with_a_reason(kind, tmp_path):
+    """Models of two parts; a reader with a writer's head; a writer that chooses among labels."""
+    profile = card(tmp_path, kind, *TURNED_AWAY[kind])
+
+    assert profile.support.level is SupportLevel.NOT_HERE
+    assert profile.support.because.endswith(".")
+
+
+def test_a_head_that_shares_its_table_is_known_without_being_said(tmp_path):
+    """GPT-2's config does not say it; two copies in 8 bits are forecast for it."""
+    assert card(tmp_path, "gpt2", *WRITE["gpt2"]).tied_embeddings

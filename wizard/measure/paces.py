@@ -1,0 +1,56 @@
+"""What is timed of a task: a whole answer; of a model that writes, the first and a further token.
+
+Covers: the latencies of a measurement, of one model alone and of two in turns.
+Does not cover: timing itself (speed.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from wizard.measure import speed
+from wizard.measure.process import Process
+from wizard.nouns import Latency, Measurement, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paces:
+    """As the fields of a measurement: of a whole answer or a first token, of each further one."""
+
+    latency: Latency
+    against: Latency | None = None
+    token: Latency | None = None
+    token_against: Latency | None = None
+
+    def of(self, measurement: Measurement) -> Measurement:
+        """The measurement with these times."""
+        return replace(
+            measurement,
+            latency=self.latency,
+            against=self.against,
+            token=self.token,
+            token_against=self.token_against,
+        )
+
+
+def alone(process: Process, workload: Workload, seconds: float, *, writes: bool) -> Paces:
+    """One model by itself; where there are two times, each gets half of the seconds."""
+    if not writes:
+        return Paces(latency=speed.alone(process, workload, seconds))
+    half = seconds / 2
+    return Paces(
+        latency=speed.alone(process, workload, half),
+        token=speed.alone(process, workload, half, cached=True),
+    )
+
+
+def in_turns(
+    first: Process, process: Process, workload: Workload, seconds: float, *, writes: bool
+) -> Paces:
+    """The second model's times, and the first's of the same session."""
+    part = seconds / 2 if writes else seconds
+    before, after = speed.in_turns(first, process, workload, part)
+    if not writes:
+        return Paces(latency=after, against=before)
+    was, now = speed.in_turns(first, process, workload, part, cached=True)
+    return Paces(latency=after, against=before, token=now, token_against=was)

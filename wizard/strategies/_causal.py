@@ -1,0 +1,68 @@
+"""A causal language model's checkpoint as one ONNX file with the same answers, cache included.
+
+Covers: export through _decoder.py, tidying, agreement of logits and cache with PyTorch at four
+shapes that the exporter never saw: a first call, a long text, single tokens after cached ones.
+Does not cover: the wrapper itself (_decoder.py), caching and where files go (to_onnx.py).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wizard.nouns import Task
+from wizard.strategies import _decoder, _graph
+from wizard.strategies._checkpoint import load, shape_of
+from wizard.strategies._torch import Parity, tidy
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def checked_export(
+    folder: Path, task: Task, path: Path, *, opset: int, report: Callable[[float, str], None]
+) -> Parity:
+    """Export the checkpoint in `folder` to `path` and compare the answers.
+
+    Raises ExportFailed, UnknownArchitecture or NotSupported. Not safe twice at once in one
+    process: the exporter is not.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    with _graph.quiet():
+        report(0.05, "loading PyTorch")
+        model = load(folder, task)
+        cache = _decoder.cache_of(model)
+        vocabulary = model.get_input_embeddings().num_embeddings
+        module = _decoder.wrapped(model)
+        report(0.2, "reading the computation")
+        given = [_decoder.feed(cache, vocabulary, *one) for one in _decoder.UNSEEN]
+        expected = [_decoder.answers(module, one) for one in given]
+        raw = path.with_name("raw.onnx")
+        program = _decoder.trace(module, cache, vocabulary, opset)
+        program.save(str(raw), external_data=True)
+        del model, module, program  # their memory is needed for the file's own weights
+        gc.collect()
+        report(0.7, "tidying the file")
+        tidy(raw, path, shape_of(folder))
+        report(0.8, "comparing the answers")
+        return compare(given, expected, path)
+
+
+def compare(
+    given: list[dict[str, Any]], expected: list[list[np.ndarray[Any, Any]]], path: Path
+) -> Parity:
+    """Every output, cache included, at every shape."""
+    import numpy as np
+
+    session = _graph.session(path)
+    names = [one.name for one in session.get_inputs()]
+    largest = 0.0
+    for one, wanted in zip(given, expected, strict=True):
+        found = session.run(None, {name: one[name] for name in names})
+        for left, right in zip(found, wanted, strict=True):
+            difference = np.abs(left - right).max() if left.shape == right.shape else np.inf
+            largest = max(largest, float(np.nan_to_num(difference, nan=np.inf)))
+    return Parity(largest_difference=largest, shapes=_decoder.UNSEEN)
