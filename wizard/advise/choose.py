@@ -360,12 +360,8 @@ def _merged(known: Candidate | None, new: Candidate) -> Candidate:
 
 def misses(needs: Needs, forecast: Forecast) -> int:
     """How many hard clauses a forecast does not keep even at its middle."""
-    values = {
-        "latency": forecast.latency.value,
-        "size": forecast.size.value,
-        "memory": forecast.memory.value,
-    }
-    over = sum(values[one.quantity] > one.at_most for one in needs.budgets if one.hard)
+    values = forecast.reached()
+    over = sum(values[one.quantity].value > one.at_most for one in needs.budgets if one.hard)
     return over + (forecast.drop.value > needs.tolerance.points)
 
 
@@ -374,7 +370,7 @@ def _rank(case: Case, candidate: Candidate) -> tuple[float, ...]:
     cast = candidate.forecast
     grade = case.device.grade(candidate.technique)
     value = {
-        Priority.FASTEST: cast.latency.value,
+        Priority.FASTEST: cast.answer_ms,
         Priority.SMALLEST: cast.size.value,
         Priority.SAFEST: cast.drop.high or 0.0,
     }[case.needs.priority]

@@ -38,8 +38,7 @@ def facts_of(
     limits = {one.quantity: one.at_most for one in needs.budgets}
     latency, size = limits.get("latency"), limits.get("size")
     memory = limits.get("memory")
-    ends = {"latency": original.latency.high, "size": original.size.high}
-    ends["memory"] = original.memory.high
+    ends = {name: one.high for name, one in original.reached().items()}
     fits = bool(limits) and all((ends[name] or 0.0) <= limit for name, limit in limits.items())
     return {
         "family": profile.family,

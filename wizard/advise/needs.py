@@ -12,11 +12,12 @@ from wizard import tasks
 from wizard.errors import BadNeeds
 from wizard.examples.naming import parse
 from wizard.measure.metrics import named
-from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority, Workload
+from wizard.nouns import Budget, Device, ModelProfile, ModelRef, Needs, Priority
 
 # (lowest, highest) that can mean anything, by what is limited.
 SENSIBLE = {
     "latency": (0.001, 3_600_000.0),
+    "token": (0.001, 3_600_000.0),
     "size": (0.001, 1_000_000.0),
     "memory": (1.0, 10_000_000.0),
 }
@@ -30,6 +31,9 @@ def check_needs(needs: Needs, profile: ModelProfile) -> None:
     for budget in needs.budgets:
         low, high = SENSIBLE[budget.quantity]
         _within(f"The {budget.quantity} limit", budget.at_most, low, high, budget.unit)
+        if budget.quantity == "token" and not tasks.writes(profile.task):
+            because = "this model answers in one go; only models that write take time per token"
+            raise BadNeeds(name="The limit per token", value=f"{budget.at_most:g}", because=because)
     _within("The allowed drop", needs.tolerance.points, 0.0, 100.0, "points")
     _within("The minutes allowed", needs.minutes, 0.05, MOST_MINUTES, "minutes")
     if needs.workload.tokens is not None:
@@ -55,7 +59,7 @@ def _within(name: str, value: float, low: float, high: float, unit: str) -> None
 def sentence_of(profile: ModelProfile, needs: Needs, device: Device) -> str:
     """The contract in one sentence."""
     place = "this machine" if device.measured_here else device.name
-    parts = [_clause(budget, profile.workload) for budget in needs.budgets]
+    parts = [_clause(budget, profile) for budget in needs.budgets]
     limits = f" {', '.join(parts)}," if parts else ""
     return (
         f"Run {profile.title} on {place}{limits} "
@@ -80,10 +84,14 @@ def in_points(points: float) -> str:
     return f"{points:g} point" + ("" if points == 1 else "s")
 
 
-def _clause(budget: Budget, work: Workload) -> str:
+def _clause(budget: Budget, profile: ModelProfile) -> str:
+    work = profile.workload
+    which = "in 95 of 100 requests" if budget.percentile == 95 else "in the median"
     if budget.quantity == "latency":
-        which = "in 95 of 100 requests" if budget.percentile == 95 else "in the median"
-        return f"in at most {budget.at_most:g} ms per request ({which}, {work})"
+        what = "to the first token" if tasks.writes(profile.task) else "per request"
+        return f"in at most {budget.at_most:g} ms {what} ({which}, {work})"
+    if budget.quantity == "token":
+        return f"in at most {budget.at_most:g} ms per further token ({which})"
     what = "of file" if budget.quantity == "size" else "of memory"
     return f"with at most {budget.at_most:g} MB {what}"
 
@@ -103,7 +111,7 @@ def _stated(needs: Needs) -> list[str]:
     words = ["--device", needs.device_id]
     for budget in needs.budgets:
         words += [f"--{budget.quantity}-{budget.unit.lower()}", _plain(budget.at_most)]
-        if budget.percentile == 95:
+        if budget.percentile == 95 and "--percentile" not in words:
             words += ["--percentile", "95"]
     words += ["--max-drop", _plain(needs.tolerance.points)]
     if needs.tolerance.metric:

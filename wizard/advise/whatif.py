@@ -22,7 +22,6 @@ from wizard.nouns import (
     Device,
     Needs,
     Priority,
-    Quantity,
     Tolerance,
     WouldChange,
 )
@@ -165,7 +164,7 @@ def _said(case: Case, clause: str, best: Candidate, then: str) -> CounterOffer:
     offer = CounterOffer(
         clause=clause,
         relax_to=limit,
-        unit={"latency": "ms", QUALITY: "points"}.get(clause, "MB"),
+        unit={"latency": "ms", "token": "ms", QUALITY: "points"}.get(clause, "MB"),
         candidate_id=best.id,
         sentence="",
     )
@@ -199,8 +198,9 @@ def _to_allow(case: Case, candidate: Candidate, clause: str) -> float:
     cast = candidate.forecast
     if clause == QUALITY:
         return math.ceil((cast.drop.high or 0.0) / STRICT) * STRICT
-    reached: Quantity = {"latency": cast.latency, "size": cast.size, "memory": cast.memory}[clause]
-    far = reached.high if clause == "latency" and not case.device.measured_here else None
+    reached = cast.reached()[clause]
+    timed = clause in {"latency", "token"}
+    far = reached.high if timed and not case.device.measured_here else None
     return float(f"{(far or reached.value) * HEADROOM:.2g}")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from wizard import engine
 from wizard.advise.record import Trial, overall
@@ -174,15 +175,15 @@ def _asked(options: argparse.Namespace) -> tuple[ModelProfile, Needs]:
 def needs_of(options: argparse.Namespace, profile: ModelProfile) -> Needs:
     """The contract as typed."""
     budgets = []
-    if options.latency_ms is not None:
-        budgets.append(
-            Budget(
-                quantity="latency",
-                at_most=options.latency_ms,
-                unit="ms",
-                percentile=options.percentile,
-            )
-        )
+    times: tuple[tuple[Literal["latency", "token"], float | None], ...] = (
+        ("latency", options.latency_ms),
+        ("token", options.token_ms),
+    )
+    budgets += [
+        Budget(quantity=what, at_most=limit, unit="ms", percentile=options.percentile)
+        for what, limit in times
+        if limit is not None
+    ]
     if options.size_mb is not None:
         budgets.append(Budget(quantity="size", at_most=options.size_mb, unit="MB"))
     if options.memory_mb is not None:

@@ -115,6 +115,9 @@ def _contract(command: Parser) -> None:
     command.add_argument("--device", default="this-machine", help="device id (wizard devices)")
     command.add_argument("--latency-ms", type=float, help="at most so many ms per request")
     command.add_argument(
+        "--token-ms", type=float, help="at most so many ms per further token, of models that write"
+    )
+    command.add_argument(
         "--percentile", type=int, choices=(50, 95), default=50, help="of the latency clause"
     )
     command.add_argument("--max-drop", type=float, default=1.0, help="points of quality to lose")

@@ -40,7 +40,8 @@ def plan(
         show.say()
         show.say(f"{rank}. {candidate.title}  [{candidate.id}]")
         cast = candidate.forecast
-        show.say(f"   size {_range(cast.size)}, latency {_range(cast.latency)} (estimated)")
+        each = f", each further token {_range(cast.token)}" if cast.token else ""
+        show.say(f"   size {_range(cast.size)}, latency {_range(cast.latency)}{each} (estimated)")
         show.say(
             f"   loses {_range(cast.drop)}; takes about {_number(cast.seconds.value)} s to try"
         )

@@ -7,6 +7,7 @@ Does not cover: judging (judge.py).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from wizard.compare.turns import ratio
 from wizard.measure.metrics import named
@@ -24,6 +25,8 @@ from wizard.nouns import (
 SIZE_WORTH_TELLING = 0.02
 # On a busy machine the noise can hide a real speed-up; beyond a tenth, the fastest is the fastest.
 TIED_AT_MOST = 1.1
+# By how many tokens after the first two models that write are compared: a sentence or two.
+FURTHER_TOKENS = 32
 NO_CANDIDATE = "No candidate could be measured, so there is nothing to choose."
 
 
@@ -100,9 +103,20 @@ def _rank(plan: Plan, after: Measurement, judged: CandidateVerdict) -> float:
     if plan.needs.priority is Priority.SAFEST:
         return next(c.high or 0.0 for c in judged.clauses if c.name == "quality")
     if plan.device.measured_here and after.against is not None:
-        return after.latency.p50.value / after.against.p50.value
+        return _answer_ms(after) / _answer_ms(_of_original(after))
     latency = next((c.after for c in judged.clauses if c.name.startswith("latency")), None)
     return latency if latency is not None else after.latency.p50.value
+
+
+def _answer_ms(measured: Measurement) -> float:
+    """Of one answer; a model that writes gives its first token and so many further ones."""
+    each = measured.token.p50.value if measured.token is not None else 0.0
+    return measured.latency.p50.value + FURTHER_TOKENS * each
+
+
+def _of_original(after: Measurement) -> Measurement:
+    """The original's times of the same session in the places of the candidate's."""
+    return replace(after, latency=after.against or after.latency, token=after.token_against)
 
 
 def _order(judged: CandidateVerdict) -> int:
@@ -130,6 +144,8 @@ def headline(
     if plan.device.measured_here:
         speed = f"{after.latency.p50.value:.2g} ms on this machine, "
         speed += ratio(original, after).words()
+        if after.token is not None and original.token is not None:
+            speed = _pace(original, after)
     else:
         clause = next((c for c in judged.clauses if c.name.startswith("latency")), None)
         speed = f"Estimated {clause.low:.2g} to {clause.high:.2g} ms" if clause else "Ready"
@@ -140,6 +156,16 @@ def headline(
         Verdict.MISS: "The contract is missed; the nearest: ",
     }[judged.overall]
     return f"{beginning}{speed}, {smaller}, and {quality}."
+
+
+def _pace(original: Measurement, after: Measurement) -> str:
+    """Of a model that writes: when a text begins, how fast it goes on."""
+    first, each = after.latency.p50.value, (after.token or after.latency).p50.value
+    here = replace(after, latency=after.token or after.latency, against=after.token_against)
+    return (
+        f"{first:.2g} ms to the first token and {each:.2g} ms for each further one on this "
+        f"machine, which is {ratio(original, here).words()}"
+    )
 
 
 def _quality(after: Measurement) -> str:

@@ -137,7 +137,7 @@ def _helps(
 def _misses(plan: Plan, rung: Candidate) -> list[str]:
     """The hard clauses that a forecast does not keep even at its best."""
     cast = rung.forecast
-    best = {"latency": cast.latency, "size": cast.size, "memory": cast.memory}
+    best = cast.reached()
     over = [
         one.quantity
         for one in plan.needs.budgets

@@ -14,7 +14,8 @@ from wizard.compare.limits import rounded_up, said, three_way
 from wizard.compare.parts import parts_clause
 from wizard.compare.score import quality_clause
 from wizard.compare.turns import Ratio, ratio
-from wizard.estimate import latency_elsewhere
+from wizard.errors import BadNeeds
+from wizard.estimate import latency_elsewhere, one_token
 from wizard.nouns import (
     Basis,
     Budget,
@@ -32,6 +33,7 @@ from wizard.nouns import (
 # A busy machine was up to three times slower (measured on two shared cores); a MISS found on one
 # stands only beyond that.
 BUSY_MAY_SLOW = 3.0
+ANSWERS_IN_ONE_GO = "this model answers in one go; only models that write take time per token"
 
 
 def judge(
@@ -77,6 +79,8 @@ def _budget(
         if plan.device.measured_here:
             return _latency_here(budget, original, after)
         return _latency_elsewhere(plan, budget, original, after, made_from)
+    if budget.quantity == "token":
+        return _per_token(plan, budget, original, after, made_from)
     if budget.quantity == "size":
         return _plain(budget, "size", original.size, after.size, "megabytes of file")
     return _plain(
@@ -104,6 +108,25 @@ def _plain(budget: Budget, name: str, before: Quantity, now: Quantity, what: str
         else f"Allow {rounded_up(now.value)} {now.unit}, or choose a smaller candidate.",
         hard=budget.hard,
     )
+
+
+def _per_token(
+    plan: Plan, budget: Budget, original: Measurement, after: Measurement, made_from: ModelProfile
+) -> Clause:
+    """The same judgement of one more token; a model that answers in one go has none."""
+    if original.token is None or after.token is None:
+        raise BadNeeds(name="The limit per token", value="given", because=ANSWERS_IN_ONE_GO)
+    if plan.device.measured_here:
+        clause = _latency_here(
+            budget,
+            replace(original, latency=original.token),
+            replace(after, latency=after.token, against=after.token_against),
+        )
+    else:
+        one = replace(plan, profile=one_token(plan.profile))
+        clause = _latency_elsewhere(one, budget, original, after, one_token(made_from))
+    because = clause.because.replace("requests", "tokens", 1)
+    return replace(clause, name=clause.name.replace("latency", "per token", 1), because=because)
 
 
 def _of(latency: Latency, budget: Budget) -> Quantity:

@@ -32,7 +32,7 @@ OFFERS_AT_MOST = 3
 # What no tolerance at all counts as when relaxations are compared.
 LEAST_POINTS = 0.1
 POINTS_AT_MOST = 100.0
-UNITS = {"latency": "ms", QUALITY: "points"}
+UNITS = {"latency": "ms", "token": "ms", QUALITY: "points"}
 
 
 def relaxed(needs: Needs, offer: CounterOffer) -> Needs:
@@ -98,8 +98,8 @@ def _needed(what: str, clause: Clause, after: Measurement) -> float:
     bound = clause.after if clause.high is None else clause.high
     if what == QUALITY:
         return min(max(float(rounded_up(bound, 2)), 0.0), POINTS_AT_MOST)
-    if what == "latency" and clause.high is not None:
-        if after.latency.busy:
+    if what in {"latency", "token"} and clause.high is not None:
+        if (after.latency if what == "latency" else after.token or after.latency).busy:
             return math.inf
         if bound <= clause.limit:  # inside the noise of an original that is too slow itself
             bound = clause.before

@@ -23,7 +23,12 @@ from wizard.nouns import (
 )
 from wizard.ui.desk import Desk
 
-LIMITS = {"latency_ms": ("latency", "ms"), "size_mb": ("size", "MB"), "memory_mb": ("memory", "MB")}
+LIMITS = {
+    "latency_ms": ("latency", "ms"),
+    "token_ms": ("token", "ms"),
+    "size_mb": ("size", "MB"),
+    "memory_mb": ("memory", "MB"),
+}
 KNOWN = {
     "device",
     "percentile",
@@ -156,7 +161,7 @@ def needs_of(desk: Desk, profile: ModelProfile, asked: dict[str, Any]) -> Needs:
             quantity=quantity,  # type: ignore[arg-type]
             at_most=_number(asked, name, 0),
             unit=unit,
-            percentile=percentile if quantity == "latency" else None,
+            percentile=percentile if unit == "ms" else None,
         )
         for name, (quantity, unit) in LIMITS.items()
         if name in asked

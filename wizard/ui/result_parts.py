@@ -81,6 +81,7 @@ def tiles(outcome: Outcome) -> str:
     before, after = outcome.original, outcome.measurements[best]
     shown = (
         _latency(outcome, best, before, after),
+        *_further(before, after),
         _amount("File", before.size.value, after.size.value, "MB"),
         _amount("Peak memory", before.memory.peak.value, after.memory.peak.value, "MB"),
         _score(before, after, outcome.plan.needs.tolerance.points),
@@ -97,10 +98,19 @@ def _latency(outcome: Outcome, best: str, before: Measurement, after: Measuremen
         change = charts.show_change(clause.before, clause.after)
         was = f"{charts.show_number(clause.before)} ms"
         return Tile(
-            "One answer", span, "ms", was, change, clause.after < clause.before, clause.basis
+            words.ONE_ANSWER, span, "ms", was, change, clause.after < clause.before, clause.basis
         )
     first = (after.against or before.latency).p50.value
-    return _amount("One answer", first, after.latency.p50.value, "ms")
+    name = words.FIRST_TOKEN if after.token else words.ONE_ANSWER
+    return _amount(name, first, after.latency.p50.value, "ms")
+
+
+def _further(before: Measurement, after: Measurement) -> list[Tile]:
+    """Of a model that writes: each token after the first."""
+    was = after.token_against or before.token
+    if after.token is None or was is None:
+        return []
+    return [_amount(words.FURTHER_TOKEN, was.p50.value, after.token.p50.value, "ms")]
 
 
 def _amount(name: str, before: float, after: float, unit: str) -> Tile:
@@ -324,7 +334,8 @@ def _side(name: str, css: str, answer: dict[str, Json]) -> str:
     head = f"<h4>{name} {ms}</h4>"
     ranked, said = answer.get("answers"), answer.get("said")
     if isinstance(said, str):
-        return f"<div class='card {css}'>{head}<p class='said'>{escape(said)}</p></div>"
+        pace = _pace(answer)
+        return f"<div class='card {css}'>{head}<p class='said'>{escape(said)}</p>{pace}</div>"
     if not isinstance(ranked, list | tuple):
         numbers = ", ".join(f"{one}" for one in answer.get("numbers", []))  # type: ignore[union-attr]
         return f"<div class='card {css}'>{head}<code>{escape(numbers)} \u2026</code></div>"
@@ -335,3 +346,14 @@ def _side(name: str, css: str, answer: dict[str, Json]) -> str:
         for label, share in ranked[:4]
     )
     return f"<div class='card {css}'>{head}{lines}</div>"
+
+
+def _pace(answer: dict[str, Json]) -> str:
+    """Of a written text: when it began and how fast it went on."""
+    first, each = answer.get("first_ms"), answer.get("each_ms")
+    if not isinstance(first, float):
+        return ""
+    said = f"first token after {charts.show_number(first)} ms"
+    if isinstance(each, float):
+        said += f", each further one {charts.show_number(each)} ms"
+    return f"<p class='mut'>{said}</p>"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
+from wizard import tasks
 from wizard.errors import BadNeeds
 from wizard.nouns import Budget, Device, Needs, Priority, Workload
 from wizard.ui import pieces, step_quality, words
@@ -31,6 +32,7 @@ class View(NamedTuple):
     latency: Any
     percentile: Any
     tokens: Any
+    token: Any
     size: Any
     memory: Any
     minutes: Any
@@ -42,7 +44,7 @@ class View(NamedTuple):
 
     def answers(self) -> list[Any]:
         """The widgets that hold an answer."""
-        return list(self[:11])
+        return list(self[:12])
 
 
 def draw(desk: Desk) -> View:
@@ -75,7 +77,7 @@ def draw(desk: Desk) -> View:
         interactive=True,
     )
     latency, percentile = _feel()
-    tokens, size, memory, minutes, improve = _limits()
+    tokens, token, size, memory, minutes, improve = _limits()
     priority = gr.Radio(
         list(words.PRIORITIES),
         value="fastest",
@@ -88,7 +90,7 @@ def draw(desk: Desk) -> View:
     with gr.Row(elem_classes="nav"):
         back = gr.Button(words.BACK, elem_id="back-device")
         forward = gr.Button(words.NEXT_QUALITY, variant="primary", elem_id="next-device")
-    limits = (tokens, size, memory, minutes, improve)
+    limits = (tokens, token, size, memory, minutes, improve)
     return View(group, device, use, latency, percentile, *limits, priority, alert, back, forward)
 
 
@@ -114,7 +116,7 @@ def _feel() -> tuple[Any, Any]:
     return latency, percentile
 
 
-def _limits() -> tuple[Any, Any, Any, Any, Any]:
+def _limits() -> tuple[Any, Any, Any, Any, Any, Any]:
     with gr.Accordion(words.LIMITS, open=False, elem_id="limits"):
         with gr.Row(elem_classes="pair"):
             made = _numbers()
@@ -126,18 +128,19 @@ def _limits() -> tuple[Any, Any, Any, Any, Any]:
             elem_classes=["cards", "small"],
             interactive=True,
         )
-    size, memory, tokens, minutes = made
-    return tokens, size, memory, minutes, improve
+    size, memory, tokens, token, minutes = made
+    return tokens, token, size, memory, minutes, improve
 
 
 def _numbers() -> list[Any]:
-    """Size, memory, tokens, minutes."""
+    """Size, memory, tokens, time of each, minutes."""
     return [
         gr.Number(value, label=label, info=hint, elem_id=name, min_width=220, interactive=True)
         for name, value, label, hint in (
             ("size", None, words.SIZE, words.SIZE_HINT),
             ("memory", None, words.MEMORY, words.MEMORY_HINT),
             ("tokens", None, words.TOKENS, words.TOKENS_HINT),
+            ("token", None, words.EACH_TIME, words.EACH_TIME_HINT),
             ("minutes", 10, words.MINUTES, words.MINUTES_HINT),
         )
     ]
@@ -163,6 +166,15 @@ def read(view: View, values: Values, before: Needs) -> Needs:
             percentile=values[view.percentile],
         )
     ]
+    if values[view.token] is not None:
+        budgets.append(
+            Budget(
+                quantity="token",
+                at_most=values[view.token],
+                unit="ms",
+                percentile=values[view.percentile],
+            )
+        )
     if values[view.size] is not None:
         budgets.append(Budget(quantity="size", at_most=values[view.size], unit="MB"))
     if values[view.memory] is not None:
@@ -203,6 +215,10 @@ def show(view: View, desk: Desk, session: Session) -> Updates:
         view.latency: goal,
         view.percentile: (latency.percentile if latency else None) or 50,
         view.tokens: gr.Number(value=needs.workload.tokens, visible=is_text),
+        view.token: gr.Number(
+            value=limits["token"].at_most if "token" in limits else None,
+            visible=session.profile is not None and tasks.writes(session.profile.task),
+        ),
         view.size: limits["size"].at_most if "size" in limits else None,
         view.memory: limits["memory"].at_most if "memory" in limits else None,
         view.minutes: needs.minutes,

@@ -14,7 +14,7 @@ import gradio as gr
 
 from wizard.advise.trace import record_of
 from wizard.cited import cited
-from wizard.nouns import Candidate, CounterOffer, Needs, Plan, Refusal, RuleTrace
+from wizard.nouns import Candidate, CounterOffer, Forecast, Needs, Plan, Refusal, RuleTrace
 from wizard.ui import pieces, plan_dry, plan_siblings, step_device, step_run, words
 from wizard.ui.desk import Desk, Updates, Values
 from wizard.ui.session import Session
@@ -162,13 +162,23 @@ def candidates(plan: Plan) -> str:
     return f"<ol class='candidates'>{cards}</ol>"
 
 
+def _times(cast: Forecast, base: Forecast) -> list[tuple[str, str]]:
+    """Of one answer; of a model that writes, of its first token and of each further one."""
+    if cast.token is None or base.token is None:
+        return [(words.ONE_ANSWER, _figure(pieces.span(cast.latency), pieces.span(base.latency)))]
+    return [
+        (words.FIRST_TOKEN, _figure(pieces.span(cast.latency), pieces.span(base.latency))),
+        (words.FURTHER_TOKEN, _figure(pieces.span(cast.token), pieces.span(base.token))),
+    ]
+
+
 def _card(plan: Plan, candidate: Candidate, rank: int) -> str:
     first = pieces.badge(words.FIRST_CHOICE, "good") if rank == 1 else ""
     cast, base = candidate.forecast, plan.baseline
     figures = pieces.facts(
         (
             ("File", _figure(pieces.span(cast.size), pieces.span(base.size))),
-            ("One answer", _figure(pieces.span(cast.latency), pieces.span(base.latency))),
+            *_times(cast, base),
             ("Loss", pieces.span(cast.drop)),
             ("Memory", _figure(pieces.span(cast.memory), pieces.span(base.memory))),
         )

@@ -64,6 +64,9 @@ DEVICE_LEAD = (
 )
 GROUP, DEVICE = "Kind of device", "Which one"
 USE = "What is it for?"
+ONE_ANSWER, FIRST_TOKEN, FURTHER_TOKEN = "One answer", "First token", "Each further token"
+EACH_TIME = "Time for each further token (milliseconds)"
+EACH_TIME_HINT = "Of models that write; the time above is then that of the first token."
 LATENCY = "Time for one answer (milliseconds)"
 LATENCY_HINT = "The longest you can accept. Set by the use above; write your own if you like."
 PERCENTILE = "How strictly is that meant?"
