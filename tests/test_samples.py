@@ -22,8 +22,8 @@ def rows(name, part):
 
 
 def test_there_is_a_sample_for_every_task():
-    """Text, pictures, vectors, sounds."""
-    assert {"intents", "digits", "sentences", "sounds"} <= set(NAMES)
+    """Text, pictures, vectors, sounds, a writer."""
+    assert {"intents", "digits", "sentences", "sounds", "calls"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,206 @@
+"""Makes the `calls` sample: a small Llama that writes the function call a spoken wish asks for.
+
+Run: `python assets/samples/calls/make.py` (about ten minutes on one core).
+Covers: the rows, the byte-level vocabulary, training as a language model, the baseline.
+Does not cover: the phrasings (grammar.py), compression (what it does is on the card).
+Deterministic for given versions: one thread, every draw seeded, torch's deterministic algorithms.
+The weights are stored as bfloat16, as most published language models are; the baseline is theirs.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import _common  # noqa: E402 - it lies beside this folder, not on the path
+import grammar  # noqa: E402 - it lies beside this folder, not on the path
+
+SEED = 11
+VOCABULARY = 1500
+TRAIN_ROWS, CALIBRATION_ROWS, TEST_ROWS = 16_000, 300, 600
+TYPOS = 0.05
+EPOCHS, BATCH, RATE = 6, 64, 4e-3
+LONGEST, LONGEST_CALL = 96, 40
+FIRST, LAST, PADDING = "<s>", "</s>", "<pad>"
+ARROW = " =>"
+# Two slots say the same thing in words that fit a phrasing; a call knows one name for each.
+CALLED = {"in_room": "room", "the_event": "event"}
+COLUMNS = ("text", "label", "language", "length")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What is said and the call it asks for."""
+
+    text: str
+    call: str
+    language: str
+    length: str
+
+
+def call_of(command: grammar.Command, book: grammar.Book) -> str:
+    """`lights_on(room=kitchen)`: arguments in English, in the order of their names."""
+    given = {CALLED.get(slot, slot): index for slot, index in command.filling}
+    words = (f"{slot}={book['slots'][slot][index]}" for slot, index in sorted(given.items()))
+    return f"{command.intent}({', '.join(words)})"
+
+
+def rows() -> tuple[list[Row], list[Row], list[Row]]:
+    """Training, calibration and test rows; no text stands in two of them."""
+    rng = random.Random(SEED)
+    taken: set[str] = set()
+    counts = (TEST_ROWS, CALIBRATION_ROWS, TRAIN_ROWS)
+    english = grammar.books()["en"]
+    drawn = [
+        [
+            Row(
+                text=f"{one.text}{ARROW}",
+                call=call_of(one, english),
+                language=one.language,
+                length=one.length,
+            )
+            for one in grammar.draw(rng, count, grammar.KNOWN, TYPOS, taken)
+        ]
+        for count in counts
+    ]
+    rng.shuffle(drawn[0])
+    return drawn[2], drawn[1], drawn[0]
+
+
+def tokenizer_for(texts: list[str]) -> PreTrainedTokenizerFast:
+    """Byte pairs learnt from the texts; every byte has a token, so nothing is unknown."""
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    learner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=[PADDING, FIRST, LAST],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    learner.train_from_iterator(sorted(texts), trainer)
+    learner.post_processor = processors.TemplateProcessing(
+        single=f"{FIRST} $A", special_tokens=[(FIRST, learner.token_to_id(FIRST))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=learner,
+        bos_token=FIRST,
+        eos_token=LAST,
+        pad_token=PADDING,
+        model_max_length=LONGEST,
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """Four layers of 128, two key heads for four queries: about a million parameters."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=128,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            intermediate_size=384,
+            max_position_embeddings=256,
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def written(tokenizer: PreTrainedTokenizerFast, row: Row) -> list[int]:
+    """The tokens of a whole row, from the first to the last."""
+    call = tokenizer.encode(f" {row.call}", add_special_tokens=False)
+    return [*tokenizer.encode(row.text), *call, tokenizer.eos_token_id]
+
+
+def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, known: list[Row]) -> None:
+    """The next token of everything, said and called, for EPOCHS rounds."""
+    rng = random.Random(SEED + 1)
+    lines = [written(tokenizer, row) for row in known]
+    optimizer, schedule = _common.one_cycle(model, RATE, EPOCHS * (len(lines) // BATCH))
+    model.train()
+    for epoch in range(EPOCHS):
+        total = 0.0
+        for batch in _common.batches(rng, lines, BATCH):
+            width = max(map(len, batch))
+            ids = torch.full((len(batch), width), tokenizer.pad_token_id)
+            for at, line in enumerate(batch):
+                ids[at, : len(line)] = torch.tensor(line)
+            labels = ids.masked_fill(ids == tokenizer.pad_token_id, -100)
+            loss = model(input_ids=ids, labels=labels).loss
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+        print(f"round {epoch + 1}/{EPOCHS}  loss {total / (len(lines) // BATCH):.4f}", flush=True)
+    model.eval()
+
+
+@torch.no_grad()
+def exact(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, asked: list[Row]) -> float:
+    """Share of rows whose greedy call is the right one, letter by letter."""
+    right = 0
+    for row in asked:
+        given = torch.tensor([tokenizer.encode(row.text)])
+        said = model.generate(
+            input_ids=given,
+            attention_mask=torch.ones_like(given),
+            max_new_tokens=LONGEST_CALL,
+            do_sample=False,
+        )
+        text = tokenizer.decode(said[0, given.shape[1] :], skip_special_tokens=True)
+        right += text.strip() == row.call
+    return right / len(asked)
+
+
+def write_rows(name: str, some: list[Row]) -> None:
+    """The call as the label, and two columns to slice by."""
+    table = ((row.text, row.call, row.language, row.length) for row in some)
+    _common.write_table(HERE / "data" / f"{name}.csv", COLUMNS, table)
+
+
+def main() -> None:
+    """Make everything and print the baseline."""
+    began = time.perf_counter()
+    _common.fix_seeds(SEED)
+    training, calibration, test = rows()
+    tokenizer = tokenizer_for([f"{row.text} {row.call}" for row in training])
+    model = new_model(tokenizer)
+    train(model, tokenizer, training)
+    model = model.bfloat16()
+    model.save_pretrained(HERE / "model")
+    tokenizer.save_pretrained(HERE / "model")
+    for name, some in (("calibration", calibration), ("test", test)):
+        write_rows(name, some)
+    print(
+        json.dumps(
+            {
+                "parameters": sum(p.numel() for p in model.parameters()),
+                "vocabulary": len(tokenizer),
+                "exact match": exact(model.float(), tokenizer, test),
+                "longest call": max(len(written(tokenizer, row)) for row in training),
+                "seconds": round(time.perf_counter() - began),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
