@@ -106,10 +106,12 @@ def _finite(values: Array) -> Array:
 
 
 def _same(answered: Answered, first: Answered) -> Array:
-    """Per row, the share of places with the original's likeliest token."""
+    """Per row, the share of places with the original's likeliest token; empty if cut otherwise."""
     import numpy as np
 
-    pairs = zip(answered.of("top"), first.of("top"), strict=True)
+    pairs = list(zip(answered.of("top"), first.of("top"), strict=True))
+    if any(len(one) != len(was) for one, was in pairs):  # another model's tokens
+        return np.array([])
     return np.array([float((one == was).mean()) if len(one) else 1.0 for one, was in pairs])
 
 
