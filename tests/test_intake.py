@@ -225,7 +225,7 @@ def test_an_unknown_architecture_says_whether_we_are_too_old(tmp_path):
 
 @pytest.mark.parametrize(
     "architecture",
-    ["BertForTokenClassification", "GPT2LMHeadModel", "WhisperForConditionalGeneration", "Odd"],
+    ["BertForMultipleChoice", "GPT2LMHeadModel", "WhisperForConditionalGeneration", "Odd"],
 )
 def test_another_task_is_not_here_and_says_what_is(tmp_path, architecture):
     """A card with a reason, not an error; nothing is built for it."""

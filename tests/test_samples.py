@@ -9,10 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wizard import intake, library
+from wizard import intake, library, tasks
+from wizard.nouns import Task
 
 SAMPLES = library.assets_folder() / "samples"
 NAMES = sorted(library.samples())
+WITHOUT_A_MODEL = {
+    Task.QUESTION_ANSWERING,
+    Task.FILL_MASK,
+    Task.ZERO_SHOT_CLASSIFICATION,
+    Task.SPEECH_RECOGNITION,
+}
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -22,8 +29,11 @@ def rows(name, part):
 
 
 def test_there_is_a_sample_for_every_task():
-    """Text, pictures, vectors, sounds, a writer."""
-    assert {"intents", "digits", "sentences", "sounds", "calls"} <= set(NAMES)
+    """Or for one that is the same work, but for those that only have a maker and rows so far."""
+    there = {sample.task for sample in library.samples().values()}
+
+    without = {task for task in tasks.cards() if not any(tasks.alike(task, one) for one in there)}
+    assert without <= WITHOUT_A_MODEL
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,9 +55,9 @@ def test_the_weights_are_whole(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_baseline_leaves_room_for_damage(name):
-    """An accuracy between 0.88 and 0.98, a rank correlation above 0.8."""
+    """An accuracy between 0.88 and 0.98; above 0.8 where a row is more than one answer."""
     sample = library.samples()[name]
-    lowest = 0.80 if sample.metric == "spearman" else 0.88
+    lowest = 0.88 if sample.metric in {"accuracy", "macro-F1"} else 0.80
 
     assert lowest <= sample.baseline <= 0.98
 

@@ -8,6 +8,7 @@ Does not cover: whether a rule fires (advise), whether its steps exist (advise, 
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -304,6 +305,28 @@ def _sample(path: Path) -> Sample:
     values = _toml(path)
     values.pop("expect", None)
     return _typed(Sample, {**values, "name": path.parent.name, "folder": path.parent}, path)
+
+
+def rows_of(name: str) -> Path:
+    """The folder with the rows that belong to a sample: calibration and test."""
+    return assets_folder() / "samples" / name / "data"
+
+
+def sample_task(named: str) -> Task:
+    """The task of a sample, named as users do: `sample:intents`."""
+    return samples()[named.removeprefix("sample:")].task
+
+
+@lru_cache(maxsize=1)
+def exports() -> Mapping[str, Mapping[str, float]]:
+    """The largest difference to PyTorch, by model_type and task, where an export was recorded.
+
+    Written by tests/slow/test_every_family_exports.py: tiny models with random weights, three
+    shapes, float32.
+    """
+    path = presets_folder() / "exports.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {kind: {str(task): float(d) for task, d in some.items()} for kind, some in found.items()}
 
 
 @lru_cache(maxsize=1)

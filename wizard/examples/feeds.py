@@ -271,7 +271,7 @@ def _as_fed(values: Array) -> Array:
     """Whole numbers as int64, floating ones as float32, as exported graphs take them."""
     import numpy as np
 
-    if values.dtype == bool:
+    if values.dtype.kind in "bU":
         return values
     return values.astype(np.float32 if values.dtype.kind == "f" else np.int64)
 

@@ -18,6 +18,7 @@ from wizard import library, tasks
 from wizard.errors import (
     DataNotFound,
     DataOverlap,
+    DataUnreadable,
     LabelsAreNumbers,
     LabelsUnknown,
     TooFewRows,
@@ -147,7 +148,7 @@ def _bundled(profile: ModelProfile) -> Rows:
         folder = library.samples()[profile.ref.name].folder / "data"
         return _both(folder, profile, labelled=True)
     name = tasks.card_of(profile.task).bundled
-    rows = _both(library.samples()[name].folder / "data", profile, labelled=False)
+    rows = _both(library.rows_of(name), profile, labelled=False)
     return replace(
         rows, notes=(OURS_ARE_USED, DIGITS_ARE_USED) if name == "digits" else (OURS_ARE_USED,)
     )
@@ -179,8 +180,10 @@ def _labels_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> E
     It is stated by `--labels index` or by a column called label_index. Raises LabelsUnknown with
     the strangers, LabelsAreNumbers where numbers could be positions and nobody said so.
     """
-    if not rows.labels or not profile.labels:
+    if rows.candidates or not profile.labels or not (rows.labels or rows.answers):
         return rows
+    if rows.answers:
+        return _tags_known(rows, profile, stated=stated)
     used = set(rows.labels)
     if stated or rows.columns.get(tables.STATED) == ():
         return _by_position(rows, profile.labels)
@@ -191,6 +194,18 @@ def _labels_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> E
     if all(one.isdecimal() for one in used):
         raise LabelsAreNumbers(labels=_few(strangers), first=profile.labels[0])
     raise LabelsUnknown(labels=_few(strangers), known=_few(profile.labels))
+
+
+def _tags_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> ExampleSet:
+    """The same for one label a word. Raises DataUnreadable where there is not one for each."""
+    for at, (text, tags) in enumerate(zip(rows.inputs, rows.answers, strict=True)):
+        if len(text.split()) != len(tags):
+            because = f"row {at + 1} has {len(text.split())} words and {len(tags)} tags"
+            raise DataUnreadable(path=rows.origin, because=because)
+    used = sorted({tag for tags in rows.answers for tag in tags})
+    flat = replace(rows, labels=tuple(used), answers=(), columns={})
+    named = dict(zip(used, _labels_known(flat, profile, stated=stated).labels, strict=True))
+    return replace(rows, answers=tuple(tuple(named[one] for one in tags) for tags in rows.answers))
 
 
 def _by_position(rows: ExampleSet, known: Sequence[str]) -> ExampleSet:

@@ -267,7 +267,8 @@ def _example_set(origin: str, drawn: _Drawn, columns: Columns, said: str) -> Exa
         origin=origin,
         inputs=tuple(text[0] for text in texts) if len(columns.texts) == 1 else (),
         pairs=tuple((text[0], text[1]) for text in texts) if len(columns.texts) == 2 else (),
-        labels=tuple(one.strip() for one in told) if layout.kind == "label" else (),
+        labels=tuple(one.strip() for one in told) if layout.kind in {"label", "choice"} else (),
+        candidates=tuple(sorted({one.strip() for one in told})) if layout.kind == "choice" else (),
         target=tuple(cells.number(one, answer, origin) for one in told)
         if layout.kind == "number"
         else (),

@@ -1,6 +1,7 @@
 """One example as somebody types it into the playground.
 
-Covers: one text, or two that belong together. Does not cover: preparing it for a model.
+Covers: one text, or two that belong together, and labels to choose from.
+Does not cover: preparing it for a model.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from wizard.nouns import ExampleSet, ModelProfile
 
 def typed(profile: ModelProfile, fields: Sequence[str]) -> ExampleSet:
     """The example of what stands in the fields that the task's card asks for."""
-    asked = len(tasks.card_of(profile.task).asks)
-    texts = tuple(fields[:asked])
+    asks = tasks.card_of(profile.task).asks
+    texts = [text for field, text in zip(asks, fields, strict=False) if not field.choices]
+    listed = [text for field, text in zip(asks, fields, strict=False) if field.choices]
+    choices = tuple(one.strip() for text in listed for one in text.split(",") if one.strip())
     if len(texts) == 2:
         return ExampleSet(origin="typed", pairs=((texts[0], texts[1]),), rows=(0,))
-    return ExampleSet(origin="typed", inputs=texts, rows=(0,))
+    return ExampleSet(origin="typed", inputs=tuple(texts), candidates=choices, rows=(0,))

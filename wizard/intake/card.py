@@ -183,7 +183,9 @@ def _profile(
     ref: ModelRef, config: dict[str, Any], found: source.Listing, workload: Workload | None
 ) -> ModelProfile:
     taken = given.read(found.folder) if ref.source is Source.FOLDER else None
-    task_name = taken.task if taken else task_of(config)
+    header = _readme_header(found.folder)
+    named = tasks.refined(task_of(config), _text(header.get("pipeline_tag")))
+    task_name = taken.task if taken else named
     family = _family(config)
     support = taken.support() if taken else _support(config, task_name, family)
     task = tasks.known(task_name)
@@ -197,7 +199,6 @@ def _profile(
     elif support.level is not SupportLevel.NOT_HERE:
         counted = count(config, task, request, str(ref))
         support = _fed_as_expected(support, task, counted.fed_with)
-    header = _readme_header(found.folder)
     weights = sum(
         size
         for name, size in found.files.items()
@@ -269,10 +270,23 @@ def _support(config: dict[str, Any], task: str | None, family: Family | None) ->
         return Support(level=SupportLevel.NOT_HERE, because=family.because, nearest=family.nearest)
     if tasks.writes(tasks.known(task)) != (family.shape in WRITERS):
         return _not_its_work(task or "", family)
-    if family.tested:
-        because = f"The family was tested with {', '.join(family.tested)}."
+    return _tried(config["model_type"], tasks.card_of(tasks.known(task)), family)
+
+
+def _tried(kind: str, card: tasks.TaskCard, family: Family) -> Support:
+    """How far a family that we know was tried for this very task."""
+    run = [one for one in family.tested if tasks.alike(library.sample_task(one), card.task)]
+    if run:
+        because = f"The family was tested with {', '.join(run)}."
         return Support(level=SupportLevel.TESTED, because=because)
-    return Support(level=SupportLevel.SHOULD_WORK, because="Its export was tried, no more.")
+    apart = library.exports().get(kind, {}).get((card.stands_in_for or (card.task,))[0].value)
+    if apart is None:
+        return Support(level=SupportLevel.SHOULD_WORK, because="Its export was tried, no more.")
+    because = (
+        f"With random weights it answers as PyTorch does (largest difference {apart:.0e}); "
+        f"no trained {kind} was run from end to end for this task."
+    )
+    return Support(level=SupportLevel.SHOULD_WORK, because=because)
 
 
 def _not_its_work(task: str, family: Family) -> Support:

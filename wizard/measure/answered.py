@@ -51,7 +51,9 @@ class Answered:
         import numpy as np
 
         rows = zip(*self._kept.values(), strict=True)
-        return sum(not all(np.isfinite(one).all() for one in row) for row in rows)
+        return sum(
+            not all(np.isfinite(one).all() for one in row if one.dtype.kind != "U") for row in rows
+        )
 
     def save(self, path: Path) -> None:
         """To an .npz file."""

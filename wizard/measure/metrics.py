@@ -215,17 +215,20 @@ EXACT_MATCH, ANSWER_F1, SPAN_F1, DETECTION_F1 = (
     "span F1",
     "detection F1",
 )
+TOP_1, MRR = "top-1 accuracy", "MRR"
 TOKEN_ACCURACY, SIMILARITY, ROUGE, BLEU = "token accuracy", "similarity", "ROUGE-L", "BLEU"
 WER, CER, PERPLEXITY, MEAN_IOU = "WER", "CER", "perplexity", "mean IoU"
 
 _BY_ROWS = (
     MEAN(EXACT_MATCH, "exact match", proportion=True),
+    MEAN(TOP_1, "top-1 accuracy", proportion=True),
     MEAN(ANSWER_F1, "answer F1"),
     MEAN(SIMILARITY, "similarity"),
     MEAN(ROUGE, "ROUGE-L"),
     SPANS(SPAN_F1, "span F1"),
     SPANS(DETECTION_F1, "detection F1"),
     SHARE(TOKEN_ACCURACY, "token accuracy"),
+    SHARE(MRR, "mean reciprocal rank"),
     ERRORS(WER, "word error rate", higher_is_better=False),
     ERRORS(CER, "character error rate", higher_is_better=False),
     WORDS(BLEU, "BLEU"),

@@ -103,15 +103,16 @@ def score(
 
     `metric` as in Tolerance. Raises BadNeeds when the examples lack what it needs.
     """
-    check_metric(metric, examples)
+    check_metric(metric, examples, profile)
     found: Quality = _scorer(profile).score(raw, examples, profile, original, metric)
     return found
 
 
-def check_metric(metric: str, examples: ExampleSet) -> None:
+def check_metric(metric: str, examples: ExampleSet, profile: ModelProfile) -> None:
     """Raises BadNeeds for a metric that needs right answers where the examples have none."""
-    told = examples.labels or examples.target or examples.answers
-    if not metric or metric == AGREEMENT_ASKED or told:
+    told = bool(examples.labels or examples.target or examples.answers)
+    own = tasks.card_of(profile.task).own_truth
+    if not metric or metric == AGREEMENT_ASKED or told or own:
         return
     because = "it needs examples with right answers, and these have none; leave the metric out"
     raise BadNeeds(name="The metric", value=metric, because=because)

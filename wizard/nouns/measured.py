@@ -194,7 +194,9 @@ class ExampleSet:
     Text: `inputs` are strings (or pairs in `pairs`). Images: `images` is an .npy file of uint8
     [n, height, width, channels], or a file of pictures of any size (examples/pictures.py says
     how it is read). Sounds: `sounds` is an .npz file (examples/sounds.py). `labels` are label
-    names; `answers` are right answers in words; `columns` hold every other column, for slices.
+    names, `answers` right answers that are none: for each row the texts of which any is right, or
+    one for each place; `candidates` are what all rows choose among where the model itself has no
+    list. `columns` hold every other column, for slices.
     `origin` says where the rows came from; `notes` are sentences for the user.
     """
 
@@ -206,6 +208,7 @@ class ExampleSet:
     labels: tuple[str, ...] = ()
     target: tuple[float, ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()
+    candidates: tuple[str, ...] = ()
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()

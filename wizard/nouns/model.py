@@ -86,6 +86,11 @@ class Task(StrEnum):
     AUDIO_CLASSIFICATION = "audio-classification"
     SPEECH_RECOGNITION = "automatic-speech-recognition"
     TEXT_GENERATION = "text-generation"
+    SENTENCE_SIMILARITY = "sentence-similarity"
+    TOKEN_CLASSIFICATION = "token-classification"  # noqa: S105 - no password
+    QUESTION_ANSWERING = "question-answering"
+    FILL_MASK = "fill-mask"
+    ZERO_SHOT_CLASSIFICATION = "zero-shot-classification"
 
 
 class SupportLevel(StrEnum):

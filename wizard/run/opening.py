@@ -27,7 +27,7 @@ def open_model(state: Walk) -> tuple[Path, measure.Bench, Path | None]:
         needs = plan.needs
         rows = examples.read(plan.profile, needs.data, seed=needs.seed, scratch=site.folder)
         test = shuffled(rows.test, needs.seed)
-        measure.check_metric(needs.tolerance.metric, test)
+        measure.check_metric(needs.tolerance.metric, test, plan.profile)
         report(0.3, "")
         for sentence in rows.notes:
             state.note(sentence)

@@ -1,7 +1,7 @@
 """From a checkpoint in PyTorch to an ONNX file with the same answers: export, tidy, compare.
 
 Covers: one wrapper for every task's inputs and outputs (wizard/tasks), torch.onnx.export (dynamo),
-agreement of every output at two shapes that the exporter never saw.
+agreement of every output at three shapes that the exporter never saw.
 Does not cover: loading (_checkpoint.py), caching and where files go (to_onnx.py).
 """
 
@@ -40,7 +40,7 @@ AXES: Mapping[str, Mapping[int, str]] = {
 }
 # The exporter treats 0 and 1 as constants, so the example batch is 2 (engine facts, part 2).
 EXAMPLE_BATCH, EXAMPLE_TOKENS = 2, 16
-UNSEEN = ((1, 7), (3, 33))  # batch and tokens at which the answers are compared
+UNSEEN = ((1, 7), (3, 33), (2, 20))  # batch and tokens at which the answers are compared
 SAMPLES_A_TOKEN = 641  # of sound: 7 tokens stand for a third of a second, and no round number
 # Where PyTorch's exporter keeps the modules a node came from, outermost first; the last entry is
 # the operation itself. "model." is our wrapper's.

@@ -44,4 +44,29 @@ def known(name: str | None) -> Task | None:
     return next((task for task in cards() if task.value == name), None)
 
 
-__all__ = ["Field", "Layout", "Reads", "TaskCard", "card_of", "cards", "known", "writes"]
+def alike(one: Task, other: Task) -> bool:
+    """Whether two tasks are the same work: prepared and scored by the same code."""
+    first, second = card_of(one), card_of(other)
+    return (first.prepare, first.score) == (second.prepare, second.score)
+
+
+def refined(task: str | None, named: str | None) -> str | None:
+    """The task that a model's own card names, where it shares the architecture of `task`."""
+    other = known(named)
+    if other is None or known(task) not in cards()[other].stands_in_for:
+        return task
+    return other.value
+
+
+__all__ = [
+    "Field",
+    "Layout",
+    "Reads",
+    "TaskCard",
+    "alike",
+    "card_of",
+    "cards",
+    "known",
+    "refined",
+    "writes",
+]

@@ -26,7 +26,8 @@ class Layout:
     """A form that a table of this task may have: the names a column may go by, best first.
 
     `texts` has one tuple of names for each text of a row. `kind` says how the answer's cell is
-    read: "label" (one of the model's), "number", or a reader of examples/cells.py. With
+    read: "label" (one of the model's), "choice" (a label of the data's own), "number", or a kind of
+    examples/cells.py; `text_kind` is "words" where words may be given one by one. With
     `must_answer` the layout fits only a table that has the answer; `as_is` allows a table of a
     single column, whatever its name.
     """
@@ -41,11 +42,15 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One box of the playground: `reads` what, under which label, with which example in it."""
+    """One box of the playground: `reads` what, under which label, with which example in it.
+
+    `choices`: what stands in it, apart by commas, is what the model chooses among.
+    """
 
     label: str
     example: str
     reads: Reads = Reads.TEXTS
+    choices: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,10 @@ class TaskCard:
     holds two answers together: "top" or "vector". `labels`: it chooses among the config's labels;
     `own_space`: answers of two networks cannot be compared with each other; `word_head`: it puts
     words, so its head may be the embedding table again; `writes`: it writes one token after the
-    other and keeps what it has read, so that each further token has a time of its own.
+    other and keeps what it has read, so that each further token has a time of its own;
+    `own_truth`: rows hold the right answers themselves, without a column of them;
+    `stands_in_for`: tasks whose architecture it shares, and takes where the model's own card names
+    this one.
     """
 
     task: Task
@@ -85,6 +93,8 @@ class TaskCard:
     own_space: bool = False
     word_head: bool = False
     writes: bool = False
+    own_truth: bool = False
+    stands_in_for: tuple[Task, ...] = ()
     packages: tuple[str, ...] = ("tokenizers",)
     axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     asks: tuple[Field, ...] = ()

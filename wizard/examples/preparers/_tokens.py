@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wizard.errors import ConfigUnreadable, DataNotForTask
+from wizard.examples import feeds
 from wizard.nouns import ExampleSet, ModelProfile
 
 LONGEST = 512
@@ -65,6 +66,17 @@ def pad_id(folder: Path) -> int:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     found = config.get("pad_token_id")
     return found if isinstance(found, int) else 0
+
+
+def as_feeds(encoded: list[Any], folder: Path) -> dict[str, Any]:
+    """The inputs of tokenized texts."""
+    import numpy as np
+
+    return feeds.texts(
+        [np.asarray(one.ids, np.int32) for one in encoded],
+        [np.asarray(one.type_ids, np.int32) for one in encoded],
+        pad_id(folder),
+    )
 
 
 def must_be_texts(found: object, profile: ModelProfile, examples: ExampleSet) -> None:

@@ -14,16 +14,9 @@ def prepare(
     profile: ModelProfile, folder: Path, examples: ExampleSet, kept: Path
 ) -> dict[str, Any]:
     """input_ids, attention_mask and token_type_ids of every text."""
-    import numpy as np
-
     tokenizer = _tokens.tokenizer(profile, folder, kept)
     tokenizer.enable_truncation(max_length=_tokens.longest(profile))
     flat = [text for pair in examples.pairs for text in pair] or list(examples.inputs)
     _tokens.must_be_texts(flat, profile, examples)
-    encoded = tokenizer.encode_batch(flat)
-    made = feeds.texts(
-        [np.asarray(one.ids, np.int32) for one in encoded],
-        [np.asarray(one.type_ids, np.int32) for one in encoded],
-        _tokens.pad_id(folder),
-    )
+    made = _tokens.as_feeds(tokenizer.encode_batch(flat), folder)
     return made | feeds.grouped([2] * len(examples.pairs)) if examples.pairs else made

@@ -103,7 +103,7 @@ def _collapsed_classes(
     if found or original is None or len(predicted) < ROWS_TO_SUSPECT:
         return tuple(found)
     found += _constant(raw, original)
-    found += _crowded_class(predicted, _top(original))
+    found += crowded_class(predicted, _top(original))
     before = probabilities(original).max(axis=1)
     if (sure > SATURATED).mean() > SATURATED_SHARE > (before > SATURATED).mean() + 0.2:
         found.append("It is all but certain of every answer, right or wrong.")
@@ -119,7 +119,7 @@ def _constant(raw: Array, original: Array) -> list[str]:
     return []
 
 
-def _crowded_class(predicted: Array, before: Array) -> list[str]:
+def crowded_class(predicted: Array, before: Array) -> list[str]:
     """A class that has swallowed the others, held against the original's own answers."""
     import numpy as np
 

@@ -1,0 +1,52 @@
+"""Every family that is called ours is exported with random weights and answers as PyTorch does.
+
+Covers: each family and each of its tasks, at three shapes; the record that README's table is made
+of. `WIZARD_RECORD=1` writes it anew.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.family_models import TEXT_MODELS, a_checkpoint
+from wizard import library, tasks
+from wizard.nouns import Task
+from wizard.strategies._torch import checked_export
+
+RECORD = library.presets_folder() / "exports.json"
+LARGEST = 1e-3
+
+
+def cases():
+    """(model type, task) of every text family; tasks of one architecture share an export."""
+    for kind in TEXT_MODELS:
+        family = next(one for one in library.families().values() if kind in one.model_types)
+        for name in family.tasks:
+            card = tasks.card_of(Task(name))
+            if not card.stands_in_for:
+                yield kind, card.task
+
+
+def record(kind, task, parity):
+    """The largest difference, beside what was recorded before."""
+    known = json.loads(RECORD.read_text("utf-8")) if RECORD.is_file() else {}
+    known.setdefault(kind, {})[task.value] = float(f"{parity.largest_difference:.2g}")
+    RECORD.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "task"), list(cases()), ids=str)
+@pytest.mark.filterwarnings("ignore")
+def test_a_family_answers_the_same_in_onnx(kind, task, tmp_path: Path):
+    """Within a thousandth, at three shapes that the exporter never saw."""
+    folder = a_checkpoint(tmp_path / "model", kind, tasks.card_of(task).auto_class)
+    parity = checked_export(
+        folder, task, tmp_path / "model.onnx", opset=20, image_size=None, report=lambda *_: None
+    )
+
+    assert parity.largest_difference <= LARGEST
+    assert len(parity.shapes) == 3
+    if os.environ.get("WIZARD_RECORD"):
+        record(kind, task, parity)
