@@ -190,6 +190,15 @@ def test_the_best_of_several_right_answers_counts():
     assert quality.score(now, rows, profile, None, "exact match").metric == "exact match"
 
 
+def test_a_question_may_be_asked_of_many_texts(tmp_path):
+    """Rows for calibration must not share a text with the test; the question is no such text."""
+    table = "question,context,answers\n" + "".join(f"who,n{at} is it,n{at}\n" for at in range(60))
+    rows = read(a_model(Task.QUESTION_ANSWERING), written(tmp_path, table), seed=0)
+
+    assert len(rows.calibration) == 12
+    assert not {c for _, c in rows.calibration.pairs} & {c for _, c in rows.test.pairs}
+
+
 # --------------------------------------------------------------------------- gaps
 
 

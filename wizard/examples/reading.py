@@ -134,7 +134,8 @@ def _contents(rows: ExampleSet) -> set[bytes]:
     if rows.sounds is not None:
         heard = sounds.Stored(rows.sounds)
         return {hashlib.sha256(heard[row][0].tobytes()).digest() for row in rows.rows}
-    texts = rows.inputs or [text for both in rows.pairs for text in both]
+    pairs = range(len(rows.pairs))
+    texts = rows.inputs or [text for index in pairs for text in _told_apart(rows, index)]
     return {text.strip().encode() for text in texts}
 
 
@@ -273,8 +274,14 @@ def split(rows: ExampleSet, seed: int, limit: int) -> Rows:
 def _without_texts_of(test: Sequence[int], others: Sequence[int], rows: ExampleSet) -> list[int]:
     if not rows.pairs:
         return list(others)
-    seen = {text.strip() for index in test for text in rows.pairs[index]}
-    return [one for one in others if not seen & {text.strip() for text in rows.pairs[one]}]
+    seen = {text for index in test for text in _told_apart(rows, index)}
+    return [one for one in others if not seen & set(_told_apart(rows, one))]
+
+
+def _told_apart(rows: ExampleSet, index: int) -> list[str]:
+    """The texts of a pair that no other set may have: both, or the one that a question is about."""
+    both = [text.strip() for text in rows.pairs[index]]
+    return both if rows.target else both[1:]
 
 
 def pick(rows: ExampleSet, chosen: Sequence[int]) -> ExampleSet:
