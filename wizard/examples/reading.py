@@ -181,7 +181,8 @@ def _labels_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> E
     It is stated by `--labels index` or by a column called label_index. Raises LabelsUnknown with
     the strangers, LabelsAreNumbers where numbers could be positions and nobody said so.
     """
-    if rows.candidates or not profile.labels or not (rows.labels or rows.answers):
+    of_the_model = tasks.card_of(profile.task).labels and not rows.candidates
+    if not of_the_model or not profile.labels or not (rows.labels or rows.answers):
         return rows
     if rows.answers:
         return _tags_known(rows, profile, stated=stated)
