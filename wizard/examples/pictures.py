@@ -11,6 +11,7 @@ import hashlib
 import io
 import random
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +39,10 @@ class Stored:
     each.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, part: str = "images") -> None:
         import numpy as np
 
+        self._colours = (3,) if part == "images" else ()
         self._images: np.ndarray[Any, Any]
         self._shapes: np.ndarray[Any, Any] | None = None
         if path.suffix == ".npy":
@@ -48,11 +50,11 @@ class Stored:
             return
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
-                self._images = file["images"]
+                self._images = file[part]
             return
         self._images = np.memmap(path, dtype=np.uint8, mode="r")
-        self._shapes = np.load(_shapes_beside(path), allow_pickle=False)
-        sizes = self._shapes.astype(np.int64).prod(axis=1) * 3
+        self._shapes = shapes_of(path)
+        sizes = self._shapes.astype(np.int64).prod(axis=1) * (3 if self._colours else 1)
         self._starts = np.concatenate([[0], np.cumsum(sizes)])
 
     def __getitem__(self, row: int) -> np.ndarray[Any, Any]:
@@ -61,7 +63,22 @@ class Stored:
             return image
         height, width = self._shapes[row]
         part: np.ndarray[Any, Any] = self._images[self._starts[row] : self._starts[row + 1]]
-        return part.reshape(int(height), int(width), 3)
+        return part.reshape(int(height), int(width), *self._colours)
+
+
+def shapes_of(path: Path) -> np.ndarray[Any, Any]:
+    """Height and width of each picture or mask of a file [n, 2]."""
+    import numpy as np
+
+    found: np.ndarray[Any, Any] = np.load(_shapes_beside(path), allow_pickle=False)
+    return found
+
+
+def save_shapes(path: Path, shapes: np.ndarray[Any, Any]) -> None:
+    """Beside the file they are of."""
+    import numpy as np
+
+    np.save(_shapes_beside(path), shapes)
 
 
 def _shapes_beside(path: Path) -> Path:
@@ -85,7 +102,8 @@ def read(path: Path, *, seed: int, limit: int, scratch: Path | None = None) -> E
             notes.append(f"{most} of {len(labelled)} images were drawn at random (seed {seed}).")
             labelled = random.Random(seed).sample(labelled, most)  # noqa: S311 - a seeded draw
         target = (scratch or temporary("images")) / "images.raw"
-        labels, doubles = _store(labelled, target, path.name)
+        labels = [one.label for one in store(labelled, target, path.name)]
+        doubles = len(labelled) - len(labels)
     if doubles:
         notes.append(f"{doubles} images stood there twice and were used once.")
     return ExampleSet(
@@ -102,7 +120,7 @@ def read_one(path: Path, scratch: Path) -> ExampleSet:
     if path.stat().st_size > LARGEST_FILE:
         raise DataUnreadable(path=path.name, because="it is above 50 MB")
     target = scratch / "images.raw"
-    _store([Found(label="", name=path.name, read=path.read_bytes)], target, path.name)
+    store([Found(label="", name=path.name, read=path.read_bytes)], target, path.name)
     return ExampleSet(origin=path.name, images=target, rows=(0,))
 
 
@@ -141,11 +159,11 @@ def read_bundled(folder: Path, name: str) -> ExampleSet:
     )
 
 
-def _store(found: list[Found], target: Path, origin: str) -> tuple[list[str], int]:
-    """Write every image once, one after the other; their labels, and how many were doubles."""
+def store(found: Sequence[Found], target: Path, origin: str) -> list[Found]:
+    """Write every image once, one after the other; those that were written."""
     import numpy as np
 
-    labels, shapes = [], []
+    kept, shapes = [], []
     seen: set[bytes] = set()
     with target.open("wb") as file:
         for one in found:
@@ -157,9 +175,9 @@ def _store(found: list[Found], target: Path, origin: str) -> tuple[list[str], in
             pixels = _decoded(raw, origin)
             file.write(pixels.tobytes())
             shapes.append(pixels.shape[:2])
-            labels.append(one.label)
-    np.save(_shapes_beside(target), np.array(shapes, np.int32))
-    return labels, len(found) - len(labels)
+            kept.append(one)
+    save_shapes(target, np.array(shapes, np.int32))
+    return kept
 
 
 def _decoded(raw: bytes, origin: str) -> np.ndarray[Any, Any]:

@@ -26,6 +26,7 @@ CLIP = {
     "image_mean": [0.48145466, 0.4578275, 0.40821073],
     "image_std": [0.26862954, 0.26130258, 0.27577711],
 }
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 WARPED_FROM = 384  # ConvNext: from this edge on pictures are warped, below they are cropped
 COMMON: Settings = {
     "do_resize": True,
@@ -46,6 +47,9 @@ CLASSES: Mapping[str, Settings] = {
     "Beit": {"size": 224, "crop_size": 224, "square": True},
     "Siglip": {"size": 224, "square": True},
     "EfficientNet": {"size": 346, "crop_size": 289, "square": True, "include_top": True},
+    "Segformer": {"size": 512, "resample": BILINEAR, "square": True, **IMAGENET},
+    "Yolos": {"size": 800, "resample": BILINEAR, "square": True, "warped": True, **IMAGENET},
+    "Detr": {"size": 800, "resample": BILINEAR, "square": True, "warped": True, **IMAGENET},
     "ConvNext": {"size": 384, "square": False, "crop_pct": 224 / 256},
     "Bit": {"size": 224, **CROPPED, **CLIP, "square": False},
     "CLIP": {"size": 224, **CROPPED, **CLIP, "square": False},
@@ -100,6 +104,8 @@ def in_full(written: Mapping[str, Any]) -> Settings:
         raise ValueError(f"the processor {named} is not one we know")
     said = {key: value for key, value in written.items() if value is not None}
     full = {**COMMON, **CLASSES[named], **said}
+    if full.get("warped") and isinstance(full["size"], dict):
+        full["size"] = _warped(full["size"])
     full["size"] = _size(full["size"], square=full["square"])
     if "crop_size" in full:
         full["crop_size"] = _size(full["crop_size"], square=True)
@@ -109,6 +115,13 @@ def in_full(written: Mapping[str, Any]) -> Settings:
         full["rescale_factor"] = 1.0
     _fold_normalizing(full)
     return {key: full[key] for key in (*COMMON, "size", "crop_size") if key in full}
+
+
+def _warped(size: Settings) -> Settings:
+    """A square of the shorter edge: one file takes pictures of one size, and boxes are shares."""
+    if "longest_edge" not in size:
+        return size
+    return {"height": size["shortest_edge"], "width": size["shortest_edge"]}
 
 
 def _size(size: Any, *, square: bool) -> Settings:

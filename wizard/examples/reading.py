@@ -23,12 +23,13 @@ from wizard.errors import (
     LabelsUnknown,
     TooFewRows,
 )
-from wizard.examples import archives, hub_data, naming, pictures, sounds, tables
+from wizard.examples import archives, hub_data, marked, naming, pictures, sounds, tables
 from wizard.nouns import ExampleSet, ModelProfile, Source
 
 ROWS_NEEDED = 20
 ROWS_KEPT = 10_000
 CALIBRATION_KEPT = 256
+MARKED = {"outlined pictures": True, "framed pictures": False}
 NUMBERED = re.compile(r"LABEL_\d+")
 OURS_ARE_USED = (
     "You gave no examples, so ours are used, without labels: the clause is agreement with "
@@ -110,6 +111,9 @@ def _read(
     card = tasks.card_of(profile.task)
     if card.rows == "pictures":
         return pictures.read(path, seed=seed, limit=limit, scratch=scratch)
+    if card.rows in MARKED:
+        outlined = MARKED[card.rows]
+        return marked.read(path, outlined=outlined, seed=seed, limit=limit, scratch=scratch)
     if card.rows == "sounds":
         spoken = not card.labels
         return sounds.read(path, spoken=spoken, seed=seed, limit=limit, scratch=scratch)
@@ -161,12 +165,21 @@ def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:
         kind = tasks.card_of(profile.task).rows
         if kind == "pictures":
             rows = pictures.read_bundled(folder, name)
+        elif kind in MARKED:
+            rows = _bundled_pictures(folder, name, outlined=MARKED[kind], marked_too=labelled)
         elif kind == "sounds":
             rows = sounds.read_bundled(folder, name)
         else:
             rows = tables.read_bundled(folder / f"{name}.csv", profile)
         sets.append(rows if labelled else _unlabelled(rows))
     return Rows(calibration=sets[0], test=sets[1], notes=())
+
+
+def _bundled_pictures(folder: Path, name: str, *, outlined: bool, marked_too: bool) -> ExampleSet:
+    """With their marks, or any other pictures of ours without."""
+    if marked_too:
+        return marked.read_bundled(folder, name, outlined=outlined)
+    return replace(marked.read_bundled(folder, name, outlined=True), masks=None)
 
 
 def _unlabelled(rows: ExampleSet) -> ExampleSet:

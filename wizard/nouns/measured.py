@@ -193,17 +193,18 @@ class ExampleSet:
 
     Text: `inputs` are strings (or pairs in `pairs`). Images: `images` is an .npy file of uint8
     [n, height, width, channels], or a file of pictures of any size (examples/pictures.py says
-    how it is read). Sounds: `sounds` is an .npz file (examples/sounds.py). `labels` are label
-    names, `answers` right answers that are none: for each row the texts of which any is right, or
-    one for each place; `candidates` are what all rows choose among where the model itself has no
-    list. `columns` hold every other column, for slices.
-    `origin` says where the rows came from; `notes` are sentences for the user.
+    how it is read), and `masks` the like with the right label of every pixel. Sounds: `sounds` is
+    an .npz file (examples/sounds.py). `labels` are label names, `answers` right answers that are
+    none: for each row the texts of which any is right, or one for each place; `candidates` are
+    what all rows choose among where the model itself has no list. `columns` hold every other
+    column, for slices. `origin` says where the rows came from; `notes` are sentences for the user.
     """
 
     origin: str
     inputs: tuple[str, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     images: Path | None = None
+    masks: Path | None = None
     sounds: Path | None = None
     labels: tuple[str, ...] = ()
     target: tuple[float, ...] = ()

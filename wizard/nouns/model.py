@@ -91,6 +91,8 @@ class Task(StrEnum):
     QUESTION_ANSWERING = "question-answering"
     FILL_MASK = "fill-mask"
     ZERO_SHOT_CLASSIFICATION = "zero-shot-classification"
+    IMAGE_SEGMENTATION = "image-segmentation"
+    OBJECT_DETECTION = "object-detection"
 
 
 class SupportLevel(StrEnum):
