@@ -259,7 +259,7 @@ def test_a_single_picture_is_read_and_shown_as_it_was(tmp_path):
     """What a visitor tries: stored once, shown back no larger than asked for."""
     path = tmp_path / "mine.png"
     path.write_bytes(a_picture(3, size=(600, 40)))
-    one = examples.read_one(path, tmp_path)
+    one = pictures.read_one(path, tmp_path)
 
     assert (len(one), one.origin, one.labels) == (1, "mine.png", ())
     with Image.open(io.BytesIO(examples.as_png(one))) as shown:
@@ -271,9 +271,9 @@ def test_what_is_no_picture_is_refused_when_tried(tmp_path):
     path = tmp_path / "mine.png"
     path.write_text("no picture")
     with pytest.raises(DataUnreadable, match="cannot be opened"):
-        examples.read_one(path, tmp_path)
+        pictures.read_one(path, tmp_path)
     with path.open("wb") as file:
         file.truncate(pictures.LARGEST_FILE + 1)
 
     with pytest.raises(DataUnreadable, match="50 MB"):
-        examples.read_one(path, tmp_path)
+        pictures.read_one(path, tmp_path)

@@ -23,6 +23,7 @@ PICTURES, SOUNDS, SPEECH = (
     Task.AUDIO_CLASSIFICATION,
     Task.SPEECH_RECOGNITION,
 )
+OUTLINES, BOXES = Task.IMAGE_SEGMENTATION, Task.OBJECT_DETECTION
 SMALL = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -104,6 +105,42 @@ FAMILIES = [
             "depthwise_padding": [],
         },
     ),
+    (
+        "segformer",
+        "SegformerForSemanticSegmentation",
+        OUTLINES,
+        {**STAGES, "num_attention_heads": [1, 1, 2, 2], "decoder_hidden_size": 16},
+    ),
+    (
+        "detr",
+        "YolosForObjectDetection",
+        BOXES,
+        {**PATCHES, "image_size": [SIDE, SIDE], "num_detection_tokens": 10},
+    ),
+    (
+        "detr",
+        "DetrForObjectDetection",
+        BOXES,
+        {
+            "use_timm_backbone": False,
+            "use_pretrained_backbone": False,
+            "backbone": None,
+            "backbone_config": {
+                "model_type": "resnet",
+                "embedding_size": 8,
+                **STAGES,
+                "out_features": ["stage4"],
+            },
+            "d_model": 32,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "encoder_attention_heads": 2,
+            "decoder_attention_heads": 2,
+            "encoder_ffn_dim": 64,
+            "decoder_ffn_dim": 64,
+            "num_queries": 10,
+        },
+    ),
     ("wav2vec2", "Wav2Vec2ForCTC", SPEECH, WAVES),
     ("wav2vec2", "Wav2Vec2ForSequenceClassification", SOUNDS, WAVES),
     ("hubert", "HubertForCTC", SPEECH, WAVES),
@@ -124,6 +161,14 @@ FAMILIES = [
 ]
 PROCESSORS = {
     PICTURES: {"size": {"height": SIDE, "width": SIDE}},
+    OUTLINES: {
+        "size": {"height": SIDE, "width": SIDE},
+        "image_processor_type": "SegformerImageProcessor",
+    },
+    BOXES: {
+        "size": {"height": SIDE, "width": SIDE},
+        "image_processor_type": "DetrImageProcessor",
+    },
     SOUNDS: {"sampling_rate": 8_000},
     SPEECH: {"sampling_rate": 8_000},
 }

@@ -1,15 +1,17 @@
 """The rows: read, checked, sampled, split for calibration and test, turned into model inputs.
 
-Covers: bundled rows, CSV / TSV / JSON lines, folders and ZIPs of images (folder = label), pasted
-lines; `prepare` (rows -> one .npz of model inputs) and `load_feeds` (reading it back).
+Covers: bundled rows, CSV / TSV / JSON lines, folders and ZIPs of images and
+sounds, pasted lines; `prepare` (rows -> one .npz of model inputs) and `load_feeds` (reading it
+back).
 Does not cover: what a model answers to them (measure).
 """
 
 from wizard.examples.feeds import Feeds, load_feeds
 from wizard.examples.naming import DataName, parse
-from wizard.examples.pictures import as_png, read_one
+from wizard.examples.pictures import as_png
 from wizard.examples.prepare import prepare
-from wizard.examples.reading import Rows, pick, read
+from wizard.examples.reading import Rows, pick, read, read_one
+from wizard.examples.sounds import as_wav
 from wizard.examples.typed import typed
 from wizard.nouns import ExampleSet
 
@@ -19,6 +21,7 @@ __all__ = [
     "Feeds",
     "Rows",
     "as_png",
+    "as_wav",
     "load_feeds",
     "parse",
     "pick",

@@ -130,6 +130,13 @@ def _brought(
     return replace(rows, origin=found.origin, notes=(*found.notes, *rows.notes))
 
 
+def read_one(profile: ModelProfile, path: Path, scratch: Path) -> ExampleSet:
+    """A single file of a stranger, of what the model is fed with. Raises DataUnreadable."""
+    if tasks.card_of(profile.task).reads is tasks.Reads.SOUND:
+        return sounds.read_one(path, scratch)
+    return pictures.read_one(path, scratch)
+
+
 def _contents(rows: ExampleSet) -> set[bytes]:
     """A digest of every text, or of every picture's pixels."""
     if rows.images is not None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.errors import ColumnMissing, DataEmpty, DataUnreadable
 from wizard.examples import hearing
-from wizard.examples.archives import Found, Sort, opened, temporary
+from wizard.examples.archives import LARGEST_FILE, Found, Sort, opened, temporary
 from wizard.nouns import ExampleSet
 
 if TYPE_CHECKING:
@@ -106,6 +106,26 @@ def read(
         rows=tuple(range(len(answers))),
         notes=(*notes, *more),
     )
+
+
+def read_one(path: Path, scratch: Path) -> ExampleSet:
+    """A single recording of a stranger, stored in `scratch`. Raises DataUnreadable."""
+    if path.stat().st_size > LARGEST_FILE:
+        raise DataUnreadable(path=path.name, because="it is above 50 MB")
+    take = _Take(found=Found(label="", name=path.name, read=path.read_bytes), answer="")
+    _store([take], scratch / "sounds.npz", path.name, cut=True)
+    return ExampleSet(origin=path.name, sounds=scratch / "sounds.npz", rows=(0,))
+
+
+def as_wav(examples: ExampleSet) -> bytes:
+    """The first recording of the set as a WAV file of 16 bits."""
+    import soundfile
+
+    assert examples.sounds is not None  # noqa: S101 - the caller has sounds
+    wave, rate = Stored(examples.sounds)[examples.rows[0]]
+    file = io.BytesIO()
+    soundfile.write(file, wave, rate, format="WAV", subtype="PCM_16")
+    return file.getvalue()
 
 
 def read_bundled(folder: Path, name: str) -> ExampleSet:

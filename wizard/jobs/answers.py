@@ -110,22 +110,32 @@ def answer_both(folder: str, typed: Sequence[str]) -> Mapping[str, Json]:
 
 
 def answer_picture(folder: str, file: str | None, number: int) -> Mapping[str, Json]:
-    """What both say to a picture file, or without one to example `number` of those judged on.
+    """What both say to a picture or sound, or without one to example `number` of those judged on.
 
-    The examples come round again after the last. The picture itself is there as a PNG in base64,
-    with its label where it is known.
+    The examples come round again after the last. The picture itself is there as a PNG in base64
+    (a sound as a WAV), with what it is or says where that is known.
     """
     place = Path(folder)
     outcome = _outcome(place)
     with tempfile.TemporaryDirectory(prefix="wizard-try-") as scratch:
         kept = Path(scratch)
-        one = examples.read_one(Path(file), kept) if file else _example(outcome, number, kept)
+        profile = outcome.plan.profile
+        read = examples.read_one
+        one = read(profile, Path(file), kept) if file else _example(outcome, number, kept)
+        known = one.labels[:1] or [text for texts in one.answers[:1] for text in texts[:1]]
         return {
             **_both(place, outcome, one),
-            "picture": base64.b64encode(examples.as_png(one)).decode(),
+            **_itself(one),
             "name": one.origin,
-            "label": one.labels[0] if one.labels else "",
+            "label": known[0] if known else "",
         }
+
+
+def _itself(one: examples.ExampleSet) -> Mapping[str, Json]:
+    """The picture or the sound, to be seen or heard beside the answers."""
+    if one.sounds is not None:
+        return {"sound": base64.b64encode(examples.as_wav(one)).decode()}
+    return {"picture": base64.b64encode(examples.as_png(one)).decode()}
 
 
 def _example(outcome: Outcome, number: int, scratch: Path) -> examples.ExampleSet:

@@ -18,6 +18,6 @@ CARD = TaskCard(
     score="transcripts",
     metrics=("WER", "CER", "agreement"),
     script="run_speech.py.txt",
-    bundled="sounds",
+    bundled="spoken",
     packages=(),
 )

@@ -1,7 +1,7 @@
-"""Try both models on a picture: one of the visitor's, or the next of those judged on.
+"""Try both models on a picture or a sound: the visitor's own, or the next of those judged on.
 
-Covers: the widgets, the picture with both answers below it. Does not cover: texts (step_result.py),
-opening a stranger's file (a child process does).
+Covers: the widgets, the picture or sound with both answers below it.
+Does not cover: texts (step_result.py), opening a stranger's file (a child process does).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
+from wizard import tasks
 from wizard.nouns import Json, ModelProfile
 from wizard.ui import result_parts, words
 from wizard.ui.desk import Desk, Updates, Values
@@ -34,7 +35,7 @@ class View(NamedTuple):
 
 
 def draw() -> View:
-    """A box for a picture and a button for one of ours; hidden until pictures are what it is on."""
+    """A box for a file and a button for one of ours; hidden where texts are what it is on."""
     seen = gr.State(0)
     with gr.Column(visible=False, elem_id="try-picture") as place:
         gr.HTML(
@@ -43,7 +44,7 @@ def draw() -> View:
         )
         file = gr.File(
             label=words.TRY_PICTURE,
-            file_types=[".png", ".jpg", ".jpeg", ".bmp", ".webp"],
+            file_types=[".png", ".jpg", ".jpeg", ".bmp", ".webp", ".wav", ".flac", ".ogg", ".mp3"],
             type="filepath",
             visible=False,
             elem_id="try-file",
@@ -57,24 +58,30 @@ def draw() -> View:
 
 
 def show(view: View, profile: ModelProfile) -> Updates:
-    """Open where the model looks at pictures, and empty."""
-    there = profile.image_size is not None
+    """Open where the model looks at pictures or listens, and empty."""
+    reads = tasks.card_of(profile.task).reads
+    there = reads is not tasks.Reads.TEXTS
     return {
         view.place: gr.Column(visible=there),
-        view.file: gr.File(value=None, visible=there),
+        view.file: gr.File(value=None, visible=there, label=words.TRY_FILES[reads.value]),
         view.both: "",
     }
 
 
 def answers(said: Json) -> str:
-    """The picture, what it should be where that is known, and both answers."""
+    """The picture or sound, what it should be where that is known, and both answers."""
     if not isinstance(said, dict):
         return ""
     name, label = str(said["name"]), str(said["label"])
     known = name + (f", labelled \u201c{label}\u201d" if label else "")
+    alt = escape(known, quote=True)
+    if "sound" in said:
+        wave = f"data:audio/wav;base64,{said['sound']}"
+        itself = f"<audio controls src='{wave}' aria-label='{alt}'></audio>"
+    else:
+        itself = f"<img src='data:image/png;base64,{said['picture']}' alt='{alt}'>"
     return (
-        f"<figure class='tried-picture'><img src='data:image/png;base64,{said['picture']}' "
-        f"alt='{escape(known, quote=True)}'><figcaption>{escape(known)}</figcaption></figure>"
+        f"<figure class='tried-picture'>{itself}<figcaption>{escape(known)}</figcaption></figure>"
         f"{result_parts.both(said)}"
     )
 

@@ -214,8 +214,13 @@ TRIED = "What was tried"
 TRY = "Try both models"
 TRY_BUTTON = "Compare"
 TRY_EMPTY = "write something first"
-TRY_PICTURE_HINT = "The same picture goes through the original and the compressed model."
+TRY_PICTURE_HINT = "The same one goes through the original and the compressed model."
 TRY_PICTURE = "A picture of yours"
+TRY_FILES = {
+    "pictures": TRY_PICTURE,
+    "sound": "A recording of yours",
+    "texts": "A text of yours",
+}
 TRY_EXAMPLE = "Take one of the examples"
 HISTORY = "Your other runs"
 RUN_COLUMNS = ("Began (UTC)", "Model", "Device", "Result")
