@@ -20,6 +20,12 @@ from wizard.examples import feeds, processor
 from wizard.examples.feeds import Feeds
 from wizard.nouns import ExampleSet, Task, Workload
 
+# What a made-up model below can stand in for; the other tasks' scripts run with their samples.
+WITH_KITS = [
+    task
+    for task, card in tasks.cards().items()
+    if card.rows == "pictures" or (card.rows == "table" and task is not Task.TEXT_GENERATION)
+]
 SCRIPTS = sorted(TEMPLATES.glob("*.py.txt"))
 NAME = "onnx/model.onnx"
 TOKENIZER = {
@@ -119,7 +125,7 @@ def offline(folder, *arguments, options=()):
     )
 
 
-@pytest.mark.parametrize("task", list(tasks.cards()))
+@pytest.mark.parametrize("task", WITH_KITS)
 def test_every_task_answers_offline_without_arguments(tmp_path, task):
     """`python run.py` shows something at once, with every socket closed."""
     done = offline(a_kit(tmp_path / "kit", task), "run.py")
@@ -129,7 +135,7 @@ def test_every_task_answers_offline_without_arguments(tmp_path, task):
     assert ("%" in done.stdout) == (tasks.card_of(task).score in {"classes", "choices", "gaps"})
 
 
-@pytest.mark.parametrize("task", list(tasks.cards()))
+@pytest.mark.parametrize("task", WITH_KITS)
 def test_every_task_is_checked_offline(tmp_path, task):
     """The same machine gives the same answers, and the receipt counts them all."""
     folder = a_kit(tmp_path / "kit", task)
@@ -140,7 +146,7 @@ def test_every_task_is_checked_offline(tmp_path, task):
     assert receipt["rows"] == receipt["same_answers"] == len(some_feeds(task))
 
 
-@pytest.mark.parametrize("task", list(tasks.cards()))
+@pytest.mark.parametrize("task", WITH_KITS)
 def test_other_answers_are_noticed(tmp_path, task):
     """A device whose kernels answer otherwise gets exit status 1 and a receipt that says so."""
     folder = a_kit(tmp_path / "kit", task)
@@ -154,7 +160,7 @@ def test_other_answers_are_noticed(tmp_path, task):
 
 
 @pytest.mark.parametrize("script", ["run.py", "check.py"])
-@pytest.mark.parametrize("task", list(tasks.cards()))
+@pytest.mark.parametrize("task", WITH_KITS)
 def test_a_missing_package_is_one_line_with_the_command(tmp_path, script, task):
     """Without site-packages: no traceback, but what to install."""
     done = offline(a_kit(tmp_path / "kit", task), script, options=("-S",))

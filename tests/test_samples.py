@@ -29,9 +29,11 @@ def rows(name, part):
 
 
 def test_there_is_a_sample_for_every_task():
-    """Text, pictures, vectors, sounds, speech, outlines, a writer."""
-    ours = {"intents", "digits", "sentences", "sounds", "spoken", "scenes", "calls"}
-    assert ours <= set(NAMES)
+    """Or for one that is the same work, but for those that only have a maker and rows so far."""
+    there = {sample.task for sample in library.samples().values()}
+
+    without = {task for task in tasks.cards() if not any(tasks.alike(task, one) for one in there)}
+    assert without <= WITHOUT_A_MODEL
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,8 +55,12 @@ def test_the_weights_are_whole(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_baseline_leaves_room_for_damage(name):
-    """Text, pictures, vectors, sounds, speech, a writer."""
-    assert {"intents", "digits", "sentences", "sounds", "spoken", "calls"} <= set(NAMES)
+    """An accuracy between 0.88 and 0.98; above 0.75 where a row is more than one answer."""
+    sample = library.samples()[name]
+    if sample.metric == "WER":
+        assert 0.02 <= sample.baseline <= 0.15
+        return
+    lowest = 0.88 if sample.metric in {"accuracy", "macro-F1"} else 0.75
 
     assert lowest <= sample.baseline <= 0.98
 

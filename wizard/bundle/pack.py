@@ -53,6 +53,7 @@ CARRIED = (
     "modules.json",
     "LICENSE",
 )
+HEARING = "heard = np.asarray  # @HEARING@"  # the line of a script that what is heard replaces
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -126,7 +127,7 @@ def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
     run = (TEMPLATES / task.script).read_text(encoding="utf-8")
     if task.reads is tasks.Reads.SOUND:
         run = run.replace("@SETTINGS@", json.dumps(hearing.read(folder)))
-        run = run.replace("@HEARING@", hearing.written_out())
+        run = run.replace(HEARING, f"\n\n{hearing.written_out()}")
     elif "@SETTINGS@" in run:
         run = run.replace("@SETTINGS@", json.dumps(processor.read(folder)))
     check = (TEMPLATES / "check.py.txt").read_text(encoding="utf-8")
