@@ -18,7 +18,7 @@ WITHOUT_A_MODEL = {
     Task.QUESTION_ANSWERING,
     Task.FILL_MASK,
     Task.ZERO_SHOT_CLASSIFICATION,
-    Task.SPEECH_RECOGNITION,
+    Task.OBJECT_DETECTION,
 }
 ROOT = Path(__file__).resolve().parents[1]
 
