@@ -64,6 +64,7 @@ DROPS: Mapping[str, tuple[float, float]] = {
     "int8_static": (0.0, 2.0),
     "int8_static_smooth": (0.0, 1.0),
     "int4_weights": (0.3, 4.0),
+    "streamed_weights": (0.0, 4.0),
     "low_bit_weights": (0.0, 2.0),
     "mixed_precision": (0.0, 2.0),
     "palettization": (0.0, 2.0),

@@ -113,7 +113,14 @@ def _smoothed(settings: Mapping[str, object]) -> Storage:
     return Storage(embedding=tables, linear=8.1, activations=8, growth=SMOOTH_GROWTH)
 
 
+def _streamed(settings: Mapping[str, object]) -> Storage:
+    """Scales in full and zero points; the word table has 8 bits whatever the rest has."""
+    bits, block = number(settings.get("bits"), 4), number(settings.get("block"), 32)
+    return Storage(linear=bits + (32 + bits) / block, embedding=8 + 40 / 32)
+
+
 FEW_BITS = {
+    "streamed_weights": _streamed,
     "int8_static_smooth": _smoothed,
     "low_bit_weights": _fitted,
     "palettization": _coded,

@@ -59,6 +59,7 @@ from wizard.run.state import (
 )
 from wizard.strategies import _contract as contract
 
+TO_ONNX = "to_onnx"
 # Of the seconds left, the original's answers may take so much: each candidate takes as long again.
 SHARE_FOR_ORIGINAL = 0.25
 NO_TIME = "The minutes were spent before one candidate was measured, so we cannot tell; allow more."
@@ -191,8 +192,14 @@ def _weigh_original(state: Walk, bench: contract.Workbench, scales: measure.Benc
 def _export_of(plan: Plan) -> Step:
     """The step that makes the original's ONNX file: the same in every candidate."""
     known = contract.discover()
-    on_checkpoints = {name for name, one in known.items() if one.gives is Kind.CHECKPOINT}
-    return next(one for one in plan.candidates[0].steps if one.strategy not in on_checkpoints)
+    steps = plan.candidates[0].steps
+    makers = {
+        name
+        for name, one in known.items()
+        if one.gives is Kind.CHECKPOINT or (one.accepts is Kind.CHECKPOINT and name != TO_ONNX)
+    }
+    plain = contract.validate(Step(strategy=TO_ONNX))
+    return next((one for one in steps if one.strategy not in makers), plain)
 
 
 def _reporting(

@@ -125,8 +125,12 @@ def wrapped(model: Any) -> torch.nn.Module:
     return WithCache().eval()
 
 
-def trace(module: torch.nn.Module, cache: Cache, vocabulary: int, opset: int) -> Any:
+def trace(
+    module: torch.nn.Module, cache: Cache, vocabulary: int, opset: int, *, optimize: bool = True
+) -> Any:
     """The exporter's program of a `wrapped` module; weights that are on meta stay empty.
+
+    Without `optimize` nothing is folded, as weights without numbers must not be.
 
     Raises ExportFailed with the exporter's own reason.
     """
@@ -141,6 +145,7 @@ def trace(module: torch.nn.Module, cache: Cache, vocabulary: int, opset: int) ->
             arguments(feed(cache, vocabulary, *EXAMPLE), device),
             dynamo=True,
             verbose=False,
+            optimize=optimize,
             opset_version=opset,
             input_names=list(cache.inputs),
             output_names=list(cache.outputs),

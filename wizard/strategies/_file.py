@@ -52,6 +52,14 @@ def load(path: Path) -> onnx.ModelProto:
         return onnx.load(str(path))
 
 
+def load_graph(path: Path) -> onnx.ModelProto:
+    """The model without its external data: the graph, names and shapes."""
+    import onnx
+
+    with quiet():
+        return onnx.load(str(path), load_external_data=False)
+
+
 def save(model: onnx.ModelProto, path: Path) -> Path:
     """Write `model` to `path` (and `path`.data above 1.5 GB), without names of our machine.
 

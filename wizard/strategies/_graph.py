@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wizard.errors import PromiseBroken
 from wizard.strategies._file import is_large as is_large
 from wizard.strategies._file import load as load
+from wizard.strategies._file import load_graph as load_graph
 from wizard.strategies._file import quiet as quiet
 from wizard.strategies._file import save as save
 

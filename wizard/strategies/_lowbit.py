@@ -12,7 +12,7 @@ Tried with ONNX Runtime 1.32: MatMulNBits takes 2, 4 and 8 bits; 3, 5 and 6 are 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +53,15 @@ class Tied:
 
 
 class Rewrite:
-    """Collects what replaces the nodes of one model; `done` puts it in."""
+    """Collects what replaces the nodes of one model; `done` puts it in.
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    `read` gives a stored weight's numbers where the graph holds only a placeholder for them.
+    """
+
+    def __init__(self, model: onnx.ModelProto, read: Callable[[str], Array] | None = None) -> None:
         self.model = model
         self.known = _graph.stored(model)
+        self._read = read or self._stored
         self._first: list[onnx.NodeProto] = []
         self._swaps: dict[str, list[onnx.NodeProto]] = {}
 
@@ -68,9 +72,7 @@ class Rewrite:
 
         Codes are chosen by the input's second `moments` [inputs, inputs] where they are known.
         """
-        from onnx import numpy_helper
-
-        values = {n.input[1]: numpy_helper.to_array(self.known[n.input[1]]).T for n in nodes}
+        values = {n.input[1]: self._read(n.input[1]).T for n in nodes}
         columns = _even.columns_of(list(values.values())) if form.even else None
         first = nodes[0]
         given = first.input[0]
@@ -90,11 +92,10 @@ class Rewrite:
 
     def table(self, nodes: Sequence[onnx.NodeProto], form: Form, tied: Tied | None = None) -> None:
         """All lookups in one table, and the multiplications by it if it is tied."""
-        from onnx import numpy_helper
         from onnx.helper import make_node
 
         name = nodes[0].input[0]
-        values = numpy_helper.to_array(self.known[name])
+        values = self._read(name)
         columns = _even.columns_of([values]) if form.even else None
         even = values if columns is None else values / columns
         self._keep_blocks(name, _rounded(even, form, None), form, flat=True, half=tied is None)
@@ -115,6 +116,12 @@ class Rewrite:
             product = self._product(node, given, name, form, values.shape)
             product.input[1] = f"{source}_turned"
             self._swaps[node.output[0]] = [*before, product]
+
+    def _stored(self, name: str) -> Array:
+        from onnx import numpy_helper
+
+        values: Array = numpy_helper.to_array(self.known[name])
+        return values
 
     def done(self) -> None:
         """Put everything in; weights that nobody reads any more are dropped."""

@@ -22,7 +22,7 @@ from typing import Any
 from wizard import nouns, tasks
 from wizard.errors import ExportFailed, NotSupported, PickleOnly, PromiseBroken
 from wizard.nouns import Artifact, Kind, Task
-from wizard.strategies import _causal, _graph
+from wizard.strategies import _causal, _graph, _large
 from wizard.strategies._checkpoint import SHAPE_FILE
 from wizard.strategies._contract import Strategy, Workbench, digest
 from wizard.strategies._torch import Parity, checked_export
@@ -82,7 +82,7 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
         )
     if parity.get("given"):
         return
-    model = _graph.load(after.path)
+    model = _graph.load_graph(after.path)
     for value in (*model.graph.input, *model.graph.output):
         if value.type.tensor_type.shape.dim[0].dim_param != "batch":
             raise PromiseBroken(
@@ -165,7 +165,8 @@ def _taken(folder: Path, path: Path) -> dict[str, Any]:
 def _exported(folder: Path, task: Task, path: Path, settings: Settings, bench: Workbench) -> Parity:
     """A model that writes keeps what it has read; all others answer in one go."""
     if tasks.writes(task):
-        return _causal.checked_export(folder, task, path, opset=settings.opset, report=bench.report)
+        export = _large.checked_export if _large.is_large(folder) else _causal.checked_export
+        return export(folder, task, path, opset=settings.opset, report=bench.report)
     return checked_export(
         folder,
         task,
