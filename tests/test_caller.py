@@ -8,6 +8,8 @@ from wizard import jobs, limits
 from wizard.jobs import caller
 from wizard.jobs.control import child_environment
 
+pytestmark = pytest.mark.slow  # each asks a fresh process that loads the real client
+
 TOKEN = "hf_" + "e" * 34
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.hub_server import a_hub
 from tests.test_intake import BERT, a_weight_file
 
+pytestmark = pytest.mark.slow  # each asks a fresh process that loads the real client
+
 CODE = """
 import json, sys
 from pathlib import Path

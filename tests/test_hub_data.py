@@ -16,6 +16,8 @@ from wizard import examples, library
 from wizard.errors import DatasetUnusable, DataUnreadable
 from wizard.examples import hub_data
 
+pytestmark = pytest.mark.slow  # each asks a fresh process that loads the real client
+
 pa = pytest.importorskip("pyarrow")
 
 CODE = """
@@ -151,6 +153,7 @@ def told(tmp_path_factory):
             cwd=ROOT,
             env={
                 **os.environ,
+                "HF_HUB_OFFLINE": "0",  # exports made by other tests of this process set it
                 "PYTHONPATH": str(ROOT),
                 "HF_ENDPOINT": hub.url,
                 "HF_HOME": str(home),

@@ -52,8 +52,8 @@ def _lookup(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     name = node.name or out
     return [
         make_node("Gather", [f"{table}_int8", rows], [f"{out}_int8"], name=f"{name}_int8", axis=0),
-        make_node("Gather", [f"{table}_scale", rows], [f"{out}_scale"], name=f"{name}_scale",
+        make_node("Gather", [f"{table}_scale", rows], [f"{out}_row_scale"], name=f"{name}_scale",
                   axis=0),
         make_node("Cast", [f"{out}_int8"], [f"{out}_whole"], name=f"{name}_cast", to=FLOAT),
-        make_node("Mul", [f"{out}_whole", f"{out}_scale"], [out], name=name),
+        make_node("Mul", [f"{out}_whole", f"{out}_row_scale"], [out], name=name),
     ]  # fmt: skip
