@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.hub_server import a_hub
 from tests.test_intake import BERT, a_weight_file
 from wizard import jobs, limits
