@@ -327,6 +327,12 @@ def test_only_a_pickle_is_refused_unopened(tmp_path):
         intake.folder_of(a_folder(tmp_path, BERT, **{"pytorch_model.bin": b"x"}), nothing)
 
 
+def test_only_a_pickle_is_refused_before_a_card_is_drawn(tmp_path):
+    """Nobody fills in six steps for a model whose weights will not be opened."""
+    with pytest.raises(PickleOnly):
+        intake.examine(a_folder(tmp_path, BERT, **{"pytorch_model.bin": b"x"}))
+
+
 def test_no_weights_at_all_is_said(tmp_path):
     """A config alone can be planned, not run."""
     with pytest.raises(WeightsMissing):

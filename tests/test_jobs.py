@@ -248,3 +248,12 @@ def test_an_event_of_another_version_is_told_too(tmp_path):
 
     with pytest.raises(JobOfAnotherVersion):
         store.read_events(folder)
+
+
+def test_somebody_sees_only_the_runs_of_their_own(tmp_path):
+    """An id opens a run, so the list is by owner; without one it is everybody's, newest first."""
+    root, mine, _ = a_job(tmp_path, owner="me")
+    theirs = store.create(root, a_request(tmp_path, owner="them"))
+
+    assert [one.id for one in jobs.listing(root, "me")] == [mine]
+    assert {one.id for one in jobs.listing(root)} == {mine, theirs}

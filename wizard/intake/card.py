@@ -80,7 +80,7 @@ def examine(
 ) -> ModelProfile:
     """The card of a model. A task we do not do gives a card that says so, not an error.
 
-    Raises RemoteCode, ConfigUnreadable, UnknownArchitecture, and what `source` raises.
+    Raises RemoteCode, ConfigUnreadable, UnknownArchitecture, PickleOnly, and what `source` raises.
     """
     pinned = source.resolve(ref)
     known = cached(pinned, workload, cache) if cache else None
@@ -88,6 +88,7 @@ def examine(
         return known
     found = source.listing(pinned)
     config = _config(pinned, found.folder)
+    source.check_no_pickle(pinned, found.files)
     profile = _profile(pinned, config, found, workload)
     if cache is not None:
         _to_cache(cache, _key(pinned, workload, config, found.files), profile)

@@ -201,11 +201,16 @@ def _weights(files: dict[str, int]) -> list[str]:
 
 def check_files(ref: ModelRef, files: dict[str, int]) -> None:
     """Raises when there are no safetensors: PickleOnly, or WeightsMissing."""
-    if _weights(files):
-        return
-    if any(name.endswith((".bin", ".pt", ".pth", ".ckpt")) for name in files):
+    check_no_pickle(ref, files)
+    if not _weights(files):
+        raise WeightsMissing(model=str(ref))
+
+
+def check_no_pickle(ref: ModelRef, files: dict[str, int]) -> None:
+    """Raises PickleOnly when the only weights are pickled; they are never opened."""
+    safe = _weights(files) or GIVEN in files
+    if not safe and any(name.endswith((".bin", ".pt", ".pth", ".ckpt")) for name in files):
         raise PickleOnly(model=str(ref))
-    raise WeightsMissing(model=str(ref))
 
 
 def _hub_listing(ref: ModelRef) -> Listing:
