@@ -97,14 +97,20 @@ def test_the_sentence_below_names_who_is_off_the_front_and_who_was_sooner():
 
 def test_a_busy_machine_is_said():
     """Times taken beside other programs are marked as such."""
-    assert "was busy" in table.markdown([a_line(busy=True)])
-    assert "was busy" not in table.markdown([a_line()])
+    assert "(0.48 to 0.52)\\* |" in table.markdown([a_line(busy=True)])
+    assert "do not rely" in table.markdown([a_line(busy=True)])
+    assert "do not rely" not in table.markdown([a_line()])
 
 
 def test_seconds_beside_other_programs_are_starred():
     """A wall time of a crowded machine is not quoted as if it were one of ours alone."""
     assert "20 s\\* (job 40)" in table.markdown([a_line(load=6.0)])
     assert "\\*" not in table.markdown([a_line(load=2.5)])
+
+
+def test_what_is_on_record_makes_a_table():
+    """The file in the repository can be read, and ours stands in it."""
+    assert "**wizard**" in table.markdown()
 
 
 def test_rows_are_the_same_every_time_and_never_shared():

@@ -55,10 +55,11 @@ def row(line: Line) -> str:
     value, low, high = line["latency"]
     loss = "{:.2f} ({:.2f} to {:.2f})".format(*(100 * one for one in line["loss"]))
     loss += ", broken" if line["collapse"] else ""
+    times = f"{value:.2f} ({low:.2f} to {high:.2f}){STAR if line.get('busy') else ''}"
     peak = f"{line['peak_mb'] / 1000:.1f} GB"
     front = "yes" if line["front"] else f"no: {', '.join(line['dominated_by'])}"
     return (
-        f"{first} {line['size_ratio']:.3f} | {value:.2f} ({low:.2f} to {high:.2f}) | {loss} | "
+        f"{first} {line['size_ratio']:.3f} | {times} | {loss} | "
         f"{seconds(line)} | {peak} | {front} |"
     )
 
@@ -101,9 +102,8 @@ def origin(works: Mapping[str, Sequence[Line]]) -> str:
     host = every[-1]["host"]
     named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    busy = " The machine was busy while some latencies were timed." if any_busy(every) else ""
-    if any(crowded(one) for one in every):
-        busy += f" {STAR} Other programs ran meanwhile, so these seconds are too many."
+    starred = any(crowded(one) or one.get("busy") for one in every)
+    busy = f" {STAR} Other programs ran meanwhile: do not rely on that time." if starred else ""
     return (
         f"Measured {when} with `make bench-peers` on {host['usable_cores']} cores of "
         f"{host['cpu']}, two threads; {named}.{busy}"
@@ -113,8 +113,3 @@ def origin(works: Mapping[str, Sequence[Line]]) -> str:
 def crowded(line: Line) -> bool:
     """Whether more wanted to run than our two threads and one more, while the file was made."""
     return bool(line.get("load", 0.0) > line["host"]["usable_cores"] + 1)
-
-
-def any_busy(lines: Iterable[Line]) -> bool:
-    """Whether other programs took processors while something was timed."""
-    return any(one.get("busy") for one in lines)
