@@ -30,7 +30,10 @@ def say(text: str) -> None:
 
 
 def make_all(bench: making.Bench, work: Work, wanted: set[str]) -> list[making.Made]:
-    """What everybody makes of one model; what is there already is not made again."""
+    """What everybody makes of one model; what is there already is not made again.
+
+    Peers start from our float32 file and rows: where we gave none, nobody is asked.
+    """
     making.model_made(bench, work)
     found = []
     for contract in making.OURS:
@@ -38,7 +41,7 @@ def make_all(bench: making.Bench, work: Work, wanted: set[str]) -> list[making.M
             say(f"{work.id}: {contract.id}")
             folder = bench.folder(work, contract.id)
             found.append(making.kept(folder, lambda it=contract: making.ours(bench, work, it)))
-    for peer in PEERS:
+    for peer in PEERS if making.has_started(bench, work) else ():
         if peer.id in wanted:
             say(f"{work.id}: {peer.id}")
             folder = bench.folder(work, peer.id)

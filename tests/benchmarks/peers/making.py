@@ -141,6 +141,8 @@ def ours(bench: Bench, work: Work, contract: Contract) -> Made:
 
 def _said(done: Done) -> str:
     """Why a command of ours gave nothing: with --json its sentence is on standard output."""
+    if done.status == TIMED_OUT:
+        return f"not done within {SECONDS / 60:.0f} minutes"
     try:
         return str(json.loads(done.output)["message"])[:160]
     except (ValueError, KeyError):
@@ -150,6 +152,11 @@ def _said(done: Done) -> str:
 def job_of(bench: Bench, work: Work, by: str) -> Path:
     """The job's folder: rows, the float32 file, the outcome."""
     return next((bench.folder(work, by) / "home" / "jobs").glob("*/outcome.json")).parent
+
+
+def has_started(bench: Bench, work: Work) -> bool:
+    """Whether a job of ours measured the original, which all others start from."""
+    return any((bench.folder(work, "wizard") / "home" / "jobs").glob("*/outcome.json"))
 
 
 def _first_verdict(job: Path) -> float:
@@ -192,11 +199,8 @@ def theirs(bench: Bench, work: Work, peer: Peer) -> Made:
 
 
 def _job(bench: Bench, work: Work, folder: Path) -> Path:
-    """The job file. Raises PeerFailed where the wizard made no float32 file to start from."""
-    try:
-        made = job_of(bench, work, "wizard")
-    except StopIteration:
-        raise PeerFailed("the wizard gave no float32 file to start from") from None
+    """The job file, from what the wizard's own job lies on."""
+    made = job_of(bench, work, "wizard")
     outcome = json.loads((made / "outcome.json").read_text(encoding="utf-8"))
     profile, answers = outcome["plan"]["profile"], outcome["original"]["quality"]["answers"]
     path = folder / "job.json"
