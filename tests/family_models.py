@@ -52,7 +52,8 @@ def a_checkpoint(folder: Path, model_type: str, auto_class: str) -> Path:
 
     more = TEXT_MODELS[model_type]
     settings = more if model_type in PLAIN else TEXT | more
-    config = transformers.AutoConfig.for_model(model_type, num_labels=3, **settings)
+    labels = 2 if "QuestionAnswering" in auto_class else 3  # where an answer begins and ends
+    config = transformers.AutoConfig.for_model(model_type, num_labels=labels, **settings)
     torch.manual_seed(0)
     model = getattr(transformers, auto_class).from_config(config)
     model.eval().save_pretrained(folder)
