@@ -42,7 +42,7 @@ def begun(home):
 
 
 CODED = {**BERT, "auto_map": {"AutoModel": "modeling.Mine"}, "architectures": ["MineModel"]}
-SPEAKS = {**BERT, "architectures": ["BertForQuestionAnswering"]}
+SPEAKS = {**BERT, "architectures": ["BertForMultipleChoice"]}
 UNKNOWN = {"model_type": "never-heard-of", "architectures": ["NeverModel"]}
 PICKLE = {"config.json": BERT, "pytorch_model.bin": b"\x80\x02}q\x00."}
 FOLDERS = {
