@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from wizard import intake, library
+from wizard import intake, library, tasks
 from wizard.advise import advise, check_needs, look_elsewhere, siblings
 from wizard.advise.record import Evidence
 from wizard.advise.trace import with_records
@@ -92,5 +92,6 @@ def _only(needs: Needs, sibling: ModelProfile | None) -> str | None:
 
 
 def supported_tasks() -> str:
-    """The tasks of today, in words."""
-    return "text-classification, image-classification and feature-extraction"
+    """The tasks of today, in words, as people say them."""
+    titles = sorted(card.title for card in tasks.cards().values())
+    return f"{', '.join(titles[:-1])} or {titles[-1]}"
