@@ -19,7 +19,7 @@ from wizard.strategies import _checkpoint, _distill, _norms, _practice, _recover
 from wizard.strategies._contract import Strategy, Workbench
 
 TITLE = "Batch-norm recalibration"
-PARTS = ("running_mean", "running_var")
+PARTS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
