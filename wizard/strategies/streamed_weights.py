@@ -56,8 +56,8 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     hollow = _hollow.causal(artifact.path, OPSET)
     rewrite = _lowbit.Rewrite(hollow.model, hollow.values)
     _tables(hollow, rewrite, bench)
-    spared = _graph.heads(hollow.model)
-    nodes = [one for one in _matmuls(hollow.model) if one.input[1] not in _tied(hollow.model)]
+    spared, tied = _graph.heads(hollow.model), _lowbit.tied_tables(hollow.model)
+    nodes = [one for one in _matmuls(hollow.model) if one.input[1] not in tied]
     for at, node in enumerate(nodes):
         bench.report(0.3 + 0.6 * at / len(nodes), f"weights, {at + 1} of {len(nodes)}")
         form = _form(settings, spared=node.output[0] in spared)
@@ -79,10 +79,6 @@ def _matmuls(model: onnx.ModelProto) -> list[onnx.NodeProto]:
     reads, nodes = _graph.users(model), _graph.weight_matmuls(model)
     ours = [node.input[1] for node in nodes]
     return [node for node in nodes if reads[node.input[1]] == ours.count(node.input[1]) == 1]
-
-
-def _tied(model: onnx.ModelProto) -> set[str]:
-    return set(_lowbit.tied_tables(model))
 
 
 def _tables(hollow: _hollow.Hollow, rewrite: _lowbit.Rewrite, bench: Workbench) -> None:
