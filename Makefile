@@ -38,12 +38,12 @@ check: $(VENV)/.tested ## format, lint, types, layers, docs, fast tests (under t
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --verbose | tail -n 4
 	@$(BIN)/cog --check README.md requirements.txt
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow and not browser" -n auto --maxprocesses 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not slow and not browser" --ignore=tests/slow -n auto --maxprocesses 2 --dist worksteal
 
 test: check browser ## everything: the fast checks, the browser walk, the real runs
 	@$(BIN)/python -m pytest -q -m "browser and not slow"
 	@$(BIN)/python -m pytest -q -m "slow and alone" --durations=8
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "slow and not alone" --durations=16 -n auto --maxprocesses 2 --dist worksteal
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "slow and not alone" --durations=16 -n auto --maxprocesses 2 --dist loadgroup
 
 format: $(VENV)/.tested ## format the code and bring generated docs up to date
 	@$(BIN)/ruff format .

@@ -1,11 +1,12 @@
 """Tiny models for the techniques: two-layer random checkpoints, hand-made graphs, their feeds.
 
-Exports are made once per test run (three to five seconds each) and shared.
+Exports are made once per test run (three to five seconds each), and shared by its workers.
 """
 
 import dataclasses
 import itertools
 import json
+import os
 import shutil
 import tempfile
 from functools import lru_cache
@@ -38,7 +39,7 @@ VOCABULARY, LABELS, SIDE = 400, 5, 16
 
 @lru_cache(maxsize=1)
 def shared_folder():
-    """Lives as long as the test run; removed at exit."""
+    """Lives as long as this process; removed at exit."""
     import atexit
 
     folder = Path(tempfile.mkdtemp(prefix="wizard-strategy-models-"))
@@ -207,7 +208,7 @@ def a_bench(folder, name="text", **changes):
         "profile": a_profile(TASKS[name]),
         "device": a_device(),
         "calibration": write(folder / "calibration.npz"),
-        "cache": shared_folder() / "cache",
+        "cache": cache(),
         "seed": 0,
         "threads": 1,
         "report": lambda fraction, detail: None,
@@ -218,11 +219,21 @@ def a_bench(folder, name="text", **changes):
 
 @lru_cache(maxsize=8)
 def exported(name):
-    """The artifact of the tiny model's export, made once."""
+    """The artifact of the tiny model's export; another worker's is taken from the cache."""
+    from filelock import FileLock
+
     bench = a_bench(shared_folder() / f"export-{name}", name)
-    return contract.apply_step(
-        Step(strategy="to_onnx"), contract.artifact_of(checkpoint(name)), bench
-    )
+    with FileLock(cache().with_suffix(f".{name}.lock")):
+        return contract.apply_step(
+            Step(strategy="to_onnx"), contract.artifact_of(checkpoint(name)), bench
+        )
+
+
+@lru_cache(maxsize=1)
+def cache():
+    """Where exports are kept: one folder for all workers of a test run."""
+    run = os.environ.get("WIZARD_TEST_RUN")
+    return Path(run) / "cache" if run else shared_folder() / "cache"
 
 
 def a_school(folder, name="text", **changes):

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.benchmarks import verdicts
 from tests.factories import (
     a_candidate,
     a_device,
@@ -351,12 +350,6 @@ def test_few_rows_of_a_resampled_score_cannot_pass():
 
     assert clause.verdict is Verdict.CANNOT_TELL
     assert clause.more_examples >= 40
-
-
-@pytest.mark.parametrize("kind", verdicts.KINDS)
-def test_ten_thousand_rows_are_judged_in_two_seconds(kind):
-    """From answers to the winner, ten thousand resamples where the score needs them."""
-    assert verdicts.seconds(kind) < 2
 
 
 def test_few_rows_ask_for_as_many_as_their_own_spread_needs():

@@ -327,6 +327,7 @@ def test_a_score_that_is_no_number_is_named(tmp_path, score):
         read(path, task=Task.FEATURE_EXTRACTION, labels=())
 
 
+@pytest.mark.slow
 def test_a_million_rows_are_sampled_and_that_is_said(tmp_path):
     """A uniform sample in one pass; never more than the limit."""
     path = a_table(tmp_path, "text,label\n" + "".join(f"r{i},yes\n" for i in range(1_000_000)))

@@ -236,6 +236,7 @@ def test_noise_is_measured_from_like_blocks():
     assert speed.latency_of(wild, 1.0).busy
 
 
+@pytest.mark.slow
 def test_false_speed_ups_stay_below_one_in_twenty():
     """A/A simulations: the same model twice is called faster in at most 5 % of 400 tries."""
     from tests.factories import a_measurement

@@ -79,7 +79,7 @@ def test_an_export_that_does_not_agree_is_refused(tmp_path, monkeypatch):
 def test_the_second_export_comes_from_the_cache_without_torch(tmp_path):
     """A hit costs a link; torch, 750 MB, stays unloaded."""
     models.exported("text")
-    cache = models.shared_folder() / "cache"
+    cache = models.cache()
     code = f"""
 import sys
 sys.path.append({str(models.Path(models.__file__).parents[1])!r})
@@ -111,6 +111,7 @@ def test_other_weights_are_another_cache_entry(tmp_path):
     assert len(keys) == 3
 
 
+@pytest.mark.slow
 def test_an_export_is_silent_repeatable_and_works_off_the_main_thread(tmp_path, capfd):
     """The exporter prints steps, logs and warns; a damaged cache entry is made again, the same."""
     original = models.exported("text")

@@ -20,11 +20,9 @@ ON_ONNX = [name for name, one in contract.discover().items() if one.accepts is K
 ROUNDING = [name for name in ON_ONNX if contract.discover()[name].stage == 4]
 MODELS = ("text", "image")
 CHECKPOINTS = sorted(set(NAMES) - set(ON_ONNX) - {"to_onnx"})
-# A changed checkpoint is exported to see what it answers, seconds each: pictures wait for the rest.
+# A changed checkpoint is exported to see what it answers, which takes seconds.
 ON_BOTH = [
-    pytest.param(
-        name, model, marks=[pytest.mark.slow] if name in CHECKPOINTS and model == "image" else []
-    )
+    pytest.param(name, model, marks=[pytest.mark.slow] if name in CHECKPOINTS else [])
     for name in NAMES
     for model in MODELS
 ]

@@ -7,6 +7,7 @@ processes and verdicts. Rows are cut to some hundreds and timing to a second, to
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -224,8 +225,9 @@ def _cache() -> tempfile.TemporaryDirectory:
 
 
 def cache() -> Path:
-    """Exports are made once for all stages."""
-    return Path(_cache().name)
+    """Exports are made once for all stages, and once for all workers of a test run."""
+    run = os.environ.get("WIZARD_TEST_RUN")
+    return Path(run) / "slow-cache" if run else Path(_cache().name)
 
 
 @lru_cache

@@ -22,8 +22,9 @@ SAMPLE = ROOT / "assets" / "samples" / "intents"
 
 
 @pytest.fixture
-def home(tmp_path):
-    return tmp_path / "home"
+def home(new_home):
+    """One for each test: whether a job was begun shows in it."""
+    return new_home()
 
 
 def refused(done, word):

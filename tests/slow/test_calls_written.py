@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory):
+def job(home, tmp_path_factory):
     """The result object and the bundle of one run that tries everything the plan proposes."""
     out = tmp_path_factory.mktemp("out") / "bundle"
     done = subprocess.run(
@@ -30,7 +30,7 @@ def job(tmp_path_factory):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "WIZARD_HOME": str(tmp_path_factory.mktemp("home"))},
+        env={**os.environ, "WIZARD_HOME": str(home)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout), out

@@ -5,19 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One home for the whole module, so that exports are cached as they are for a user."""
-    return tmp_path_factory.mktemp("home")
 
 
 def wizard(*arguments, home, cwd=ROOT, **environment):
@@ -98,7 +91,6 @@ def test_a_changed_bundle_does_not_verify(intents_run, home, tmp_path):
 
 def test_the_export_is_cached(intents_run, home, tmp_path):
     """A second run with another contract reuses the export."""
-    began = time.monotonic()
     done = wizard(
         "run", "sample:intents", "--latency-ms", "60", "--max-drop", "2",
         "--only", "int8_dynamic", "--out", str(tmp_path / "again"), "--json", home=home,
@@ -106,7 +98,6 @@ def test_the_export_is_cached(intents_run, home, tmp_path):
 
     assert done.returncode in {0, 4}, done.stderr
     assert json.loads(done.stdout)["seconds"]["export"] < 6
-    assert time.monotonic() - began < 120
 
 
 def test_an_impossible_contract_is_missed_and_says_so(home, tmp_path):
@@ -132,26 +123,12 @@ def test_the_command_that_accepts_an_offer_works_as_printed(home, tmp_path):
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     offered = [line.split() for line in done.stdout.splitlines() if "wizard compare" in line]
-    began = time.monotonic()
     again = wizard(*offered[0][1:], home=home, cwd=tmp_path)
 
     assert again.returncode == 0, again.stderr + again.stdout
     assert "first asked: Run" in again.stdout
-    assert time.monotonic() - began < 30
     assert (tmp_path / "out" / "MANIFEST.json").is_file()
     assert "first asked" in (tmp_path / "out" / "report.html").read_text("utf-8").lower()
-
-
-@pytest.mark.parametrize("sample", ["digits", "sentences"])
-def test_every_other_sample_reaches_a_verdict(home, tmp_path, sample):
-    """Pictures and vectors go the whole way too."""
-    done = wizard(
-        "run", f"sample:{sample}", "--latency-ms", "50", "--max-drop", "3",
-        "--out", str(tmp_path / "out"), "--json", home=home,
-    )  # fmt: skip
-
-    assert done.returncode in {0, 4}, done.stderr[-2000:]
-    assert json.loads(done.stdout)["verdict"]["clauses"]
 
 
 def test_a_folder_with_an_embedding_model_goes_the_whole_way(home, tmp_path):

@@ -11,12 +11,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One home, so that the export is made once."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
 def made(home, tmp_path_factory):
     """A bundle of the intents sample, and what its run said."""
     out = tmp_path_factory.mktemp("bundles") / "intents"

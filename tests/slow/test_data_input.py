@@ -12,12 +12,6 @@ TEST = ROOT / "assets" / "samples" / "intents" / "data" / "test.csv"
 CONFIG = ROOT / "assets" / "samples" / "intents" / "model" / "config.json"
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One home, so that the export is made once."""
-    return tmp_path_factory.mktemp("home")
-
-
 def some_rows(count=150):
     with TEST.open(encoding="utf-8", newline="") as file:
         return [(row["text"], row["label"]) for row in csv.DictReader(file)][:count]

@@ -33,9 +33,9 @@ EXPORT, EIGHT = Step(strategy="to_onnx"), Step(strategy="int8_dynamic")
 
 
 @pytest.fixture(scope="module")
-def shared_home(tmp_path_factory):
+def shared_home(home):
     """One home for the module: a job after a kill finds what the killed one has left."""
-    return tmp_path_factory.mktemp("home")
+    return home
 
 
 def a_plan(*second, rung=False):
