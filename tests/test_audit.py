@@ -44,6 +44,15 @@ def test_bits_are_told_by_operator_type(tmp_path, technique, bits):
     assert looked.low_bit_weight_share > 0.99
 
 
+def test_half_precision_does_the_original_s_arithmetic(tmp_path):
+    """As many weights at as many places of a picture, in a file whose operators are in order."""
+    half = made("image", tmp_path, "float16").path
+    looked, original = (audit.audit(one) for one in (half, models.exported("image").path))
+
+    assert looked.work == original.work > looked.weights
+    onnx.checker.check_model(str(half))
+
+
 @pytest.fixture(scope="module")
 def vision_transformer(tmp_path_factory):
     """Sixteen patches: one small convolution, then matrices that work on every patch."""

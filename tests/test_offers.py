@@ -6,8 +6,8 @@ import pytest
 
 from tests.factories import a_candidate, a_latency, a_measurement, a_plan, some_answers, some_needs
 from wizard.compare import compare, judge
-from wizard.nouns import Outcome, Verdict
-from wizard.run.offers import judged_again, measured_offers, relaxed
+from wizard.nouns import CandidateVerdict, Outcome, Verdict
+from wizard.run.offers import _offer, judged_again, measured_offers, relaxed
 
 
 def concluded(plan, **measured):
@@ -113,3 +113,27 @@ def test_the_contract_as_first_stated_stays():
 
     assert twice.asked == first.sentence
     assert judged_again(twice, first).asked == ""
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "words"),
+    [
+        ("accuracy", "points", "Allow 2 points of loss in accuracy, and"),
+        ("BLEU", "points", "Allow 2 points of loss in BLEU, and"),
+        ("WER", "points", "Allow a word error rate higher by 2 points, and"),
+        ("perplexity", "per cent", "Allow a perplexity higher by 2 %, and"),
+    ],
+)
+def test_an_offer_speaks_the_unit_of_its_metric(metric, unit, words):
+    """Points of a share, per cent of a perplexity, a rise of what should be low."""
+    plan = two_candidates(drop=1.0)
+    clause = replace(
+        judge(plan, "small", loses(0), loses(0)).clauses[-1], verdict=Verdict.MISS, high=2.0
+    )
+    judged = CandidateVerdict(candidate_id="small", overall=Verdict.MISS, clauses=(clause,))
+    scored = loses(0)
+    scored = replace(scored, quality=replace(scored.quality, metric=metric))
+    offer = _offer(plan, judged, scored)
+
+    assert offer.unit == unit
+    assert offer.sentence.startswith(words)

@@ -1,5 +1,6 @@
 """The track record of rules: what a run says, how runs add up, the lines on disk."""
 
+import dataclasses
 import json
 
 import pytest
@@ -18,7 +19,7 @@ from wizard import engine, library
 from wizard.advise.record import Trial, about, overall, ranges, record, unreliable
 from wizard.errors import PresetBroken
 from wizard.intake.machine import this_machine
-from wizard.nouns import Failed, Step, Verdict
+from wizard.nouns import Effect, Failed, Step, Verdict
 from wizard.run import evidence
 
 EXPECT = {"size_ratio": (0.2, 0.3), "speed_ratio": (1.5, 3.0), "drop_points": (0.2, 1.0)}
@@ -200,3 +201,16 @@ def test_a_check_shares_recipes_between_rules():
     assert "int8-dynamic-for-encoders" in behind
     assert {one.id for one in check.plan.candidates} == set(check.rules)
     assert len(check.plan.candidates) < len(behind)
+
+
+def test_what_a_rule_forbids_is_not_checked():
+    """No plan holds such a recipe, so its failure would say nothing of the rule behind it."""
+    profile, device = plans.profile_of("intents"), this_machine(a_host())
+    speaks = next(one for one in library.rules() if one.id == "weights-in-8-bits")
+    forbids = dataclasses.replace(
+        speaks, id="forbids", effect=Effect.REFUSE, steps=(), targets=("int8_weights",)
+    )
+    family = library.families()[profile.family]
+
+    assert evidence.check_of(profile, device, [speaks], family) is not None
+    assert evidence.check_of(profile, device, [speaks], family, [forbids]) is None

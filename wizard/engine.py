@@ -333,7 +333,7 @@ def checks(samples: Iterable[str], rules: Iterable[Rule]) -> tuple[run.evidence.
     for name in samples:
         profile = examine(parse_ref(f"sample:{name}"))
         family = library.families().get(profile.family)
-        found.append(run.evidence.check_of(profile, device, checked, family))
+        found.append(run.evidence.check_of(profile, device, checked, family, library.rules()))
     return tuple(one for one in found if one is not None)
 
 

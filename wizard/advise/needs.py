@@ -74,14 +74,9 @@ def _may_lose(needs: Needs) -> str:
     metric = named(needs.tolerance.metric or "quality")
     noun = metric.noun if metric.score else metric.name
     if metric.higher_is_better:
-        return f"losing at most {in_points(points)} of {noun}"
-    by = f"{points:g} % of the original's" if metric.relative else in_points(points)
-    return f"with {noun} rising by at most {by}"
-
-
-def in_points(points: float) -> str:
-    """One point, else so many points."""
-    return f"{points:g} point" + ("" if points == 1 else "s")
+        return f"losing at most {metric.amount(points)} of {noun}"
+    of_what = " of the original's" if metric.relative else ""
+    return f"with {noun} rising by at most {metric.amount(points)}{of_what}"
 
 
 def _clause(budget: Budget, profile: ModelProfile) -> str:

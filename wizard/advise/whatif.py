@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from wizard.advise.choose import Case, decide, misses
 from wizard.advise.facts import facts_of
-from wizard.advise.needs import in_points
+from wizard.measure.metrics import Metric, named
 from wizard.nouns import (
     Budget,
     Candidate,
@@ -39,6 +39,7 @@ HALF = 0.5
 OFFERS_AT_MOST = 3
 HEADROOM = 1.05  # an offer leaves five per cent above the forecast
 QUALITY = "quality"
+UNITS = {"latency": "ms", "token": "ms"}
 ANY_LOSS = Tolerance(points=100.0)
 LEAST_POINTS = 0.1  # what no tolerance at all counts as when relaxations are compared
 
@@ -68,13 +69,25 @@ def _flips(case: Case, candidates: Sequence[Candidate]) -> Iterator[tuple[str, C
     yield from _other_instructions(case)
     points = case.needs.tolerance.points
     if points > STRICT:
-        yield f"If at most {STRICT:g} points could be lost", _tolerating(case, STRICT)
+        yield _could_lose(_metric(case), STRICT, "at most "), _tolerating(case, STRICT)
     if points < LOOSE:
-        yield f"If {LOOSE:g} points could be lost", _tolerating(case, LOOSE)
+        yield _could_lose(_metric(case), LOOSE), _tolerating(case, LOOSE)
     if candidates:
         limit = float(f"{candidates[0].forecast.size.value * HALF:.2g}")
         needs = _limited(case.needs, Budget(quantity="size", at_most=limit, unit="MB"))
         yield f"If the file had to stay below {limit:g} MB", replace(case, needs=needs)
+
+
+def _metric(case: Case) -> Metric:
+    """The measure that was asked for; else one without a name, since the rows will choose it."""
+    return named(case.needs.tolerance.metric)
+
+
+def _could_lose(metric: Metric, points: float, most: str = "") -> str:
+    amount = f"{most}{metric.amount(points)}"
+    if metric.higher_is_better:
+        return f"If {amount} could be lost"
+    return f"If the {metric.noun} could rise by {amount}"
 
 
 def _tolerating(case: Case, points: float) -> Case:
@@ -154,7 +167,7 @@ def _all_missed(case: Case, candidate: Candidate) -> CounterOffer:
     clauses = [*dict.fromkeys(one.quantity for one in case.needs.budgets if one.hard), QUALITY]
     missed = [one for one in clauses if misses(_alone(case.needs, one), candidate.forecast)]
     offers = [_said(case, one, candidate, "") for one in missed]
-    allowed = " and ".join(_allowed(one) for one in offers)
+    allowed = " and ".join(_allowed(case, one) for one in offers)
     sentence = f"Allow {allowed}, and {candidate.title.lower()} is expected to do."
     return replace(offers[0], also=tuple(offers[1:]), sentence=sentence)
 
@@ -164,16 +177,16 @@ def _said(case: Case, clause: str, best: Candidate, then: str) -> CounterOffer:
     offer = CounterOffer(
         clause=clause,
         relax_to=limit,
-        unit={"latency": "ms", "token": "ms", QUALITY: "points"}.get(clause, "MB"),
+        unit=_metric(case).unit_of_loss if clause == QUALITY else UNITS.get(clause, "MB"),
         candidate_id=best.id,
         sentence="",
     )
-    return replace(offer, sentence=f"Allow {_allowed(offer)} {then}.")
+    return replace(offer, sentence=f"Allow {_allowed(case, offer)} {then}.")
 
 
-def _allowed(offer: CounterOffer) -> str:
+def _allowed(case: Case, offer: CounterOffer) -> str:
     if offer.clause == QUALITY:
-        return f"{in_points(offer.relax_to)} of loss"
+        return _metric(case).worse_by(offer.relax_to)
     return f"{offer.relax_to:g} {offer.unit} of {offer.clause}"
 
 

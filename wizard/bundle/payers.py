@@ -43,9 +43,11 @@ def parts(outcome: Outcome, candidate_id: str) -> str:
     if not shown:
         return ""
     drawing = charts.slices(shown, whole_loss(outcome, candidate_id))
+    unit = shown[0].drop.unit
     return (
-        "<div class='paying'><figure class='card fig'><figcaption>Points lost by each part"
-        f"</figcaption>{drawing}<p class='mut'>{CHART_KEY}</p></figure>"
+        "<div class='paying'><figure class='card fig'><figcaption>"
+        f"{unit[0].upper()}{unit[1:]} lost by each part</figcaption>{drawing}"
+        f"<p class='mut'>{CHART_KEY}</p></figure>"
         f"<div>{parts_table(outcome.payers[candidate_id])}</div></div>"
     )
 

@@ -26,8 +26,9 @@ def parts_clause(plan: Plan, payers: WhoPays) -> Clause | None:
     worst = max(beyond, key=lambda one: one.drop.low or 0.0)
     because = (
         f"{payers.sentence} The {worst.rows} rows with {worst.column} '{worst.value}' lost "
-        f"{worst.drop.value:.1f} points, for certain more than {worst.drop.low or 0:.1f}; with "
-        f"{plan.needs.tolerance.points:g} allowed on average, a part may lose {limit:g}."
+        f"{worst.drop.value:.1f} {worst.drop.unit}, for certain more than "
+        f"{worst.drop.low or 0:.1f}; with {plan.needs.tolerance.points:g} allowed on average, "
+        f"a part may lose {limit:g}."
     )
     return Clause(
         name=NAME,
@@ -35,7 +36,7 @@ def parts_clause(plan: Plan, payers: WhoPays) -> Clause | None:
         limit=limit,
         before=worst.before,
         after=worst.after,
-        unit="points",
+        unit=worst.drop.unit,
         low=worst.drop.low,
         high=worst.drop.high,
         basis=Basis.MEASURED,

@@ -186,7 +186,7 @@ def _next(after: Quality, drop: Drop, more: int | None, verdict: Verdict) -> str
     if verdict is Verdict.PASS:
         return ""
     if verdict is Verdict.MISS:
-        unit = "per cent" if named(after.metric).relative else "points"
+        unit = named(after.metric).unit_of_loss
         return f"Allow {rounded_up(100 * drop.high, 2)} {unit}, or choose a gentler candidate."
     if more is None or more >= MORE_ROWS_WORTH_ASKING:
         return "The loss lies on the limit; allow a little more, or a little less."

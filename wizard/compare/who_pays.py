@@ -66,7 +66,7 @@ def who_pays(
         sentence=_sentence(parts, found, worst, rows, now, metric),
         slices=tuple(
             replace(
-                _slice(parts[at], found, at, metric.hundredths),
+                _slice(parts[at], found, at, metric),
                 p=float(corrected[at]),
                 clear=bool(accused[at]),
             )
@@ -113,11 +113,11 @@ def _accused(found: losses.Losses, corrected: Array) -> Array:
     return np.asarray((corrected <= SURE) & more & (found.drop > 0))
 
 
-def _slice(part: slices.Part, found: losses.Losses, at: int, scale: float) -> SliceLoss:
-    """What a part lost, its scores times `scale`; not yet accused."""
+def _slice(part: slices.Part, found: losses.Losses, at: int, metric: Metric) -> SliceLoss:
+    """What a part lost by the metric; not yet accused."""
     drop = Quantity(
         value=100 * float(found.drop[at]),
-        unit="points",
+        unit=metric.unit_of_loss,
         basis=Basis.MEASURED,
         low=100 * float(found.low[at]),
         high=100 * float(found.high[at]),
@@ -127,8 +127,8 @@ def _slice(part: slices.Part, found: losses.Losses, at: int, scale: float) -> Sl
         column=part.column,
         value=part.value,
         rows=len(part.members),
-        before=scale * float(found.before[at]),
-        after=scale * float(found.after[at]),
+        before=metric.hundredths * float(found.before[at]),
+        after=metric.hundredths * float(found.after[at]),
         drop=drop,
         p=1.0,
         clear=False,

@@ -226,12 +226,14 @@ def _positions(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _inferable(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without weights' contents in which n-bit products are plain ones."""
+    """A copy in order, without weights' contents, in which n-bit products are plain ones."""
     import onnx
     from onnx.helper import make_tensor_value_info
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
+    OnnxModel.graph_topological_sort(copy.graph)  # ONNX Runtime's 16-bit files are in none
     for at, node in enumerate(copy.graph.node):
         if node.op_type == "MatMulNBits":
             sizes = {one.name: one.i for one in node.attribute}

@@ -60,6 +60,24 @@ class Metric:
         return "in per cent of the original's" if self.relative else "in absolute points"
 
     @property
+    def unit_of_loss(self) -> str:
+        """What a tolerance of it counts, as a unit."""
+        return "per cent" if self.relative else "points"
+
+    def amount(self, points: float) -> str:
+        """So much of a loss: `1 point`, `2.5 points`, `3 %`."""
+        if self.relative:
+            return f"{points:g} %"
+        return f"{points:g} point" + ("" if points == 1 else "s")
+
+    def worse_by(self, points: float) -> str:
+        """So much harm by its own name and direction: `2 points of loss in accuracy`."""
+        if self.higher_is_better:
+            what = f" in {self.noun}" if self.noun else ""
+            return f"{self.amount(points)} of loss{what}"
+        return f"a {self.noun} higher by {self.amount(points)}"
+
+    @property
     def hundredths(self) -> float:
         """What a score is multiplied by where it is drawn and tabled: 100 for shares."""
         return 1.0 if self.relative else 100.0

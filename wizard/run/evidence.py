@@ -61,9 +61,17 @@ class Check:
 
 
 def check_of(
-    profile: ModelProfile, device: Device, rules: Iterable[Rule], family: Family | None
+    profile: ModelProfile,
+    device: Device,
+    rules: Iterable[Rule],
+    family: Family | None,
+    refusals: Iterable[Rule] = (),
 ) -> Check | None:
-    """The recipes that rules propose for a sample on a device; None when none speaks."""
+    """The recipes that rules propose for a sample on a device; None when none speaks.
+
+    What a refusing rule forbids there is no recipe of a plan, so nothing is held against its rule.
+    """
+    refusing = tuple(one for one in refusals if one.effect is Effect.REFUSE)
     base = Needs(
         device_id=device.id,
         budgets=(),
@@ -75,7 +83,7 @@ def check_of(
     found: dict[str, Candidate] = {}
     behind: dict[str, tuple[Rule, ...]] = {}
     for rule in rules:
-        candidate = _proposed(rule, profile, base, device, family)
+        candidate = _proposed((rule, *refusing), profile, base, device, family)
         if candidate is not None:
             found.setdefault(candidate.id, candidate)
             behind[candidate.id] = (*behind.get(candidate.id, ()), rule)
@@ -100,12 +108,17 @@ def _advised(
 
 
 def _proposed(
-    rule: Rule, profile: ModelProfile, base: Needs, device: Device, family: Family | None
+    rules: Sequence[Rule],
+    profile: ModelProfile,
+    base: Needs,
+    device: Device,
+    family: Family | None,
 ) -> Candidate | None:
-    if rule.effect is not Effect.PROPOSE:
+    """What the first rule proposes and none of the others forbids."""
+    if rules[0].effect is not Effect.PROPOSE:
         return None
     for needs in _needs(profile, base, device):
-        plan = _advised(profile, needs, device, (rule,), family)
+        plan = _advised(profile, needs, device, rules, family)
         if plan.candidates:
             return plan.candidates[0]
     return None

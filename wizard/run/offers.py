@@ -14,6 +14,7 @@ from dataclasses import replace
 from wizard.compare import compare, judge
 from wizard.compare.limits import rounded_up
 from wizard.errors import BadNeeds
+from wizard.measure.metrics import Metric, named
 from wizard.nouns import (
     Budget,
     CandidateVerdict,
@@ -32,7 +33,7 @@ OFFERS_AT_MOST = 3
 # What no tolerance at all counts as when relaxations are compared.
 LEAST_POINTS = 0.1
 POINTS_AT_MOST = 100.0
-UNITS = {"latency": "ms", "token": "ms", QUALITY: "points"}
+UNITS = {"latency": "ms", "token": "ms"}
 
 
 def relaxed(needs: Needs, offer: CounterOffer) -> Needs:
@@ -85,10 +86,9 @@ def _offer(plan: Plan, judged: CandidateVerdict, after: Measurement) -> CounterO
             lacking[what] = max(lacking.get(what, 0.0), _needed(what, clause, after))
     if not lacking or not all(map(math.isfinite, lacking.values())):
         return None
-    offers = [_said(plan, judged.candidate_id, what, to) for what, to in lacking.items()]
-    if len(offers) == 1:
-        return offers[0]
-    both = " and ".join(_allowed(one) for one in offers)
+    metric = named(after.quality.metric)
+    offers = [_limit(judged.candidate_id, what, to, metric) for what, to in lacking.items()]
+    both = " and ".join(_allowed(one, metric) for one in offers)
     sentence = f"Allow {both}, and {_title(plan, judged.candidate_id)} keeps the contract."
     return replace(offers[0], also=tuple(offers[1:]), sentence=sentence)
 
@@ -106,22 +106,22 @@ def _needed(what: str, clause: Clause, after: Measurement) -> float:
     return float(rounded_up(bound))
 
 
-def _said(plan: Plan, candidate_id: str, clause: str, limit: float) -> CounterOffer:
-    offer = CounterOffer(
+def _limit(candidate_id: str, clause: str, limit: float, metric: Metric) -> CounterOffer:
+    """One clause at what it needs; not yet a sentence."""
+    return CounterOffer(
         clause=clause,
         relax_to=limit,
-        unit=UNITS.get(clause, "MB"),
+        unit=metric.unit_of_loss if clause == QUALITY else UNITS.get(clause, "MB"),
         candidate_id=candidate_id,
         sentence="",
     )
-    keeps = f"{_title(plan, candidate_id)} keeps the contract"
-    return replace(offer, sentence=f"Allow {_allowed(offer)}, and {keeps}.")
 
 
-def _allowed(offer: CounterOffer) -> str:
-    what = "loss" if offer.clause == QUALITY else offer.clause
-    unit = "point" if offer.clause == QUALITY and offer.relax_to == 1 else offer.unit
-    return f"{offer.relax_to:g} {unit} of {what}"
+def _allowed(offer: CounterOffer, metric: Metric) -> str:
+    """The loss in the words of the measure by which the rows were scored."""
+    if offer.clause == QUALITY:
+        return metric.worse_by(offer.relax_to)
+    return f"{offer.relax_to:g} {offer.unit} of {offer.clause}"
 
 
 def _title(plan: Plan, candidate_id: str) -> str:

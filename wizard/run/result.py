@@ -63,7 +63,7 @@ def contract_object(outcome: Outcome) -> Json:
     needs = outcome.plan.needs
     budgets: list[Json] = [jsonable(budget) for budget in needs.budgets]
     metric = named(outcome.original.quality.metric)
-    unit = "per cent" if metric.relative else "points"
+    unit = metric.unit_of_loss
     tolerance: dict[str, Json] = {
         "quantity": "quality",
         "metric": metric.name,

@@ -59,11 +59,14 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
             DEFAULT_OP_BLOCK_LIST,
             convert_float_to_float16,
         )
+        from onnxruntime.transformers.onnx_model import OnnxModel
 
         norms = ["LayerNormalization", "InstanceNormalization"] if settings.keep_norms else []
         model = convert_float_to_float16(
             model, keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *norms]
         )
+        # It appends its Casts at the end; ONNX wants every operator behind those it reads.
+        OnnxModel.graph_topological_sort(model.graph)
     bench.report(0.9, "writing the file")
     return _graph.save(model, bench.folder / f"{STRATEGY.file_stem}.onnx")
 
