@@ -140,7 +140,10 @@ def test_the_mean_iou_takes_all_pictures_together(tmp_path):
     assert found.value.value == pytest.approx((4 / 5 + 3 / 4) / 2)
     assert found.answers.agreement == (1.0, 0.75)
     assert outlines.glance(now, was).changed == 1
-    assert outlines.shown(now, SEGMENTS, rows) == {"answers": [["ground", 0.5], ["cat", 0.5]]}
+    assert outlines.shown(now, SEGMENTS, rows) == {
+        "answers": [["ground", 0.5, 0], ["cat", 0.5, 1]],
+        "map": [[0, 0, 1, 1]],
+    }
 
 
 def test_one_label_everywhere_is_a_collapse():
@@ -220,6 +223,17 @@ def test_a_thing_is_found_once_with_its_name_and_half_its_place():
     assert found.value.value == pytest.approx(2 / 6)
     assert found.answers.agreement == (1.0,)
     assert found.answers.expected == ("cat, dog",)
+
+
+def test_what_is_found_is_drawn_beside_what_is_right():
+    """Names and places for the playground, in shares of the sides; nothing found is said."""
+    rows = ExampleSet(origin="o", answers=(("0.0 0.0 0.2 0.2 dog",),), rows=(0,))
+    found = boxes.shown(answered(said((0, 0.9, 0.5, 0.5, 0.2, 0.2))), FINDS, rows)
+
+    assert found["boxes"] == [["cat", 0, 0.4, 0.4, 0.2, 0.2]]
+    assert found["true"] == [["dog", 1, 0.0, 0.0, 0.2, 0.2]]
+    assert [one[::2] for one in found["answers"]] == [["cat", 0]]
+    assert boxes.shown(answered(said()), FINDS, rows)["said"] == "(nothing found)"
 
 
 def test_a_model_that_sees_nothing_any_more_has_collapsed():

@@ -8,7 +8,7 @@ from tests.factories import a_profile
 from tests.ui.fake_engine import FakeEngine
 from wizard.errors import BadNeeds, ModelNotFound, PortTaken, QueueFull
 from wizard.nouns import Basis, Explained, ModelRef, Quantity, Source
-from wizard.ui import api, app, pieces
+from wizard.ui import api, app, overlay, pieces
 from wizard.ui.desk import Desk
 from wizard.ui.session import Session
 
@@ -23,6 +23,20 @@ def test_what_a_stranger_typed_is_never_markup():
     said = pieces.alert(Explained(code="x", message="<img src=x onerror=alert(1)>", next="${1}"))
 
     assert "<img" not in said
+
+
+def test_marks_lie_where_they_were_found():
+    """A box by shares of the sides, escaped; an outline as one path for each label."""
+    found = {"boxes": [["<cat>", 9, 0.25, 0.5, 0.5, 0.25]]}
+    boxed = overlay.drawn("AAAA", found, "Original")
+    outlined = overlay.drawn("AAAA", {"map": [[0, 0, 1], [1, 1, 1]]}, "Original")
+
+    assert "left:25.0%;top:50.0%;width:50.0%;height:25.0%" in boxed
+    assert "<b>&lt;cat&gt;</b>" in boxed
+    assert "alt='Original: &lt;cat&gt;'" in boxed
+    assert "<path class='k1' d='M2 0h1v1h-1zM0 1h3v1h-3z'/>" in outlined
+    assert overlay.drawn(None, found, "Original") == ""
+    assert overlay.drawn("AAAA", {"answers": []}, "Original") == ""
 
 
 @pytest.mark.parametrize(

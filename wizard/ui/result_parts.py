@@ -13,7 +13,7 @@ from wizard import charts
 from wizard.bundle import payers, report
 from wizard.measure.metrics import named
 from wizard.nouns import Basis, Clause, Json, Measurement, Outcome, Verdict
-from wizard.ui import pieces, words
+from wizard.ui import overlay, pieces, words
 
 SMALLEST_GAP = 1e-9  # of two scores that are the same
 FLIP_HEADINGS = ("Change", "Example", "Before", "After", "Truth", "Sure before", "Sure after")
@@ -326,12 +326,13 @@ def both(said: Json) -> str:
     if not isinstance(said, dict):
         return ""
     sides = (("Original", "b", said["before"]), ("Compressed", "a", said["after"]))
-    return f"<div class='duo'>{''.join(_side(*one) for one in sides)}</div>"
+    picture = said.get("picture")
+    return f"<div class='duo'>{''.join(_side(*one, picture) for one in sides)}</div>"
 
 
-def _side(name: str, css: str, answer: dict[str, Json]) -> str:
+def _side(name: str, css: str, answer: dict[str, Json], picture: Json) -> str:
     ms = f"<span class='mut'>{charts.show_number(float(answer['ms']))} ms</span>"  # type: ignore[arg-type]
-    head = f"<h4>{name} {ms}</h4>"
+    head = f"<h4>{name} {ms}</h4>{overlay.drawn(picture, answer, name)}"
     ranked, said = answer.get("answers"), answer.get("said")
     if isinstance(said, str):
         pace = _pace(answer)
@@ -340,10 +341,10 @@ def _side(name: str, css: str, answer: dict[str, Json]) -> str:
         numbers = ", ".join(f"{one}" for one in answer.get("numbers", []))  # type: ignore[union-attr]
         return f"<div class='card {css}'>{head}<code>{escape(numbers)} \u2026</code></div>"
     lines = "".join(
-        f"<div class='pb'><span>{escape(str(label))}</span>"
+        f"<div class='pb'><span>{''.join(map(overlay.swatch, of))}{escape(str(label))}</span>"
         f"<span class='tr'><span style='width:{100 * share:.1f}%'></span></span>"
         f"<span class='n'>{share:.2f}</span></div>"
-        for label, share in ranked[:4]
+        for label, share, *of in ranked[:4]
     )
     return f"<div class='card {css}'>{head}{lines}</div>"
 

@@ -13,7 +13,7 @@ import gradio as gr
 
 from wizard import tasks
 from wizard.nouns import Json, ModelProfile
-from wizard.ui import result_parts, words
+from wizard.ui import overlay, result_parts, words
 from wizard.ui.desk import Desk, Updates, Values
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def answers(said: Json) -> str:
     """The picture or sound, what it should be where that is known, and both answers."""
     if not isinstance(said, dict):
         return ""
-    name, label = str(said["name"]), str(said["label"])
+    name, label, true = str(said["name"]), str(said["label"]), _true(said)
+    if true:
+        label = overlay.names(true)
     known = name + (f", labelled \u201c{label}\u201d" if label else "")
     alt = escape(known, quote=True)
     if "sound" in said:
@@ -80,10 +82,19 @@ def answers(said: Json) -> str:
         itself = f"<audio controls src='{wave}' aria-label='{alt}'></audio>"
     else:
         itself = f"<img src='data:image/png;base64,{said['picture']}' alt='{alt}'>"
+    if true:
+        itself = overlay.drawn(said["picture"], {"boxes": true}, words.AS_LABELLED)
     return (
         f"<figure class='tried-picture'>{itself}<figcaption>{escape(known)}</figcaption></figure>"
         f"{result_parts.both(said)}"
     )
+
+
+def _true(said: Json) -> list[Json]:
+    """The boxes that should be found, where they are known."""
+    before = said["before"] if isinstance(said, dict) else {}
+    true = before.get("true") if isinstance(before, dict) else None
+    return true if isinstance(true, list) else []
 
 
 def wire(page: Page, desk: Desk) -> None:

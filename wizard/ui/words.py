@@ -221,6 +221,7 @@ TRY_FILES = {
     "sound": "A recording of yours",
     "texts": "A text of yours",
 }
+AS_LABELLED = "As it is labelled"
 TRY_EXAMPLE = "Take one of the examples"
 HISTORY = "Your other runs"
 RUN_COLUMNS = ("Began (UTC)", "Model", "Device", "Result")

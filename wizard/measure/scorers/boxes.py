@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 SURE, OVERLAP = 0.5, 0.5
-BOXES_SHOWN = 6
+BOXES_SHOWN, BOXES_DRAWN = 4, 40
 BLIND_SHARE = 0.5  # of the pictures in which the original saw something
 
 
@@ -33,11 +33,30 @@ def glance(raw: Answered, original: Answered) -> Glance:
 
 
 def shown(raw: Answered, profile: ModelProfile, typed: ExampleSet) -> Json:
-    """The things found, surest first."""
-    boxes = sorted(_sure(raw)[0].tolist(), key=lambda one: -one[1])[:BOXES_SHOWN]
-    if not boxes:
-        return {"said": "(nothing found)"}
-    return {"answers": [[profile.labels[int(one[0])], float(one[1])] for one in boxes]}
+    """The things found, surest first; `boxes` to draw, `true` ones too where they are known.
+
+    Each is `[name, label's number, left, top, width, height]`, in shares of the sides.
+    """
+    boxes = _sure(raw)[0]
+    found: dict[str, Json] = {"boxes": _drawn(boxes, profile.labels)}
+    if typed.answers:
+        found["true"] = _drawn(_true(typed.answers[0], profile.labels), profile.labels)
+    if not len(boxes):
+        return {**found, "said": "(nothing found)"}
+    ranked: Json = [
+        [profile.labels[int(one[0])], float(one[1]), int(one[0])]
+        for one in boxes[:BOXES_SHOWN].tolist()
+    ]
+    return {**found, "answers": ranked}
+
+
+def _drawn(boxes: Array, labels: Sequence[str]) -> Json:
+    rows = boxes[:BOXES_DRAWN].tolist()
+    names = [labels[int(one[0])] if one[0] >= 0 else "?" for one in rows]
+    return [
+        [name, max(0, int(one[0])), *(round(part, 4) for part in one[2:])]
+        for name, one in zip(names, rows, strict=True)
+    ]
 
 
 def score(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHANGED_SHARE = 0.01  # of a picture's pixels: below that nobody would see it
 LABELS_SHOWN = 5
+FINEST = 160  # points a side of what is drawn
 
 
 def glance(raw: Answered, original: Answered) -> Glance:
@@ -31,13 +32,17 @@ def glance(raw: Answered, original: Answered) -> Glance:
 
 
 def shown(raw: Answered, profile: ModelProfile, typed: ExampleSet) -> Json:
-    """The labels that cover most, with the share of the picture each has."""
+    """The labels that cover most, with the share of the picture each has; `map` to draw."""
     import numpy as np
 
     found = raw.of("map")[0]
     shares = np.bincount(found.ravel(), minlength=len(profile.labels)) / found.size
     ranked = np.argsort(-shares, kind="stable")[:LABELS_SHOWN].tolist()
-    return {"answers": [[profile.labels[at], float(shares[at])] for at in ranked if shares[at]]}
+    steps = [-(-side // FINEST) for side in found.shape]
+    return {
+        "answers": [[profile.labels[at], float(shares[at]), at] for at in ranked if shares[at]],
+        "map": found[:: steps[0], :: steps[1]].tolist(),
+    }
 
 
 def score(
