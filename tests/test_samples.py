@@ -17,7 +17,6 @@ NAMES = sorted(library.samples())
 WITHOUT_A_MODEL = {
     Task.QUESTION_ANSWERING,
     Task.FILL_MASK,
-    Task.ZERO_SHOT_CLASSIFICATION,
     Task.OBJECT_DETECTION,
 }
 ROOT = Path(__file__).resolve().parents[1]

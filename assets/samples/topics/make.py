@@ -97,7 +97,10 @@ def main() -> None:
     names = dict(enumerate(LABELS))
     model = BertForSequenceClassification(
         _small.config(
-            len(tokenizer), id2label=names, label2id={name: at for at, name in names.items()}
+            len(tokenizer),
+            inner=256,
+            id2label=names,
+            label2id={name: at for at, name in names.items()},
         )
     )
     rng = random.Random(SEED + 3)
