@@ -1,4 +1,4 @@
-"""What the makers share: fixed seeds, a vocabulary, an optimizer schedule, batches, tables.
+"""What the makers share: opening and end, a vocabulary, an optimizer schedule, batches, tables.
 
 Covers: the text makers and the image maker. Does not cover: what a sample is about.
 """
@@ -6,15 +6,17 @@ Covers: the text makers and the image maker. Does not cover: what a sample is ab
 from __future__ import annotations
 
 import csv
+import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import nn
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 Row = TypeVar("Row")
 PADDING, UNKNOWN, FIRST, LAST, MASK = SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -27,6 +29,34 @@ def fix_seeds(seed: int) -> None:
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+
+
+def begin(seed: int) -> float:
+    """How every maker of a text model opens: seeds fixed. When it began, in seconds of a clock."""
+    fix_seeds(seed)
+    return time.perf_counter()
+
+
+def keep(
+    here: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    columns: Sequence[str],
+    parts: Mapping[str, Iterable[Sequence[object]]],
+) -> None:
+    """The sample's folder: `data/PART.csv` for each part, `model/` with its tokenizer."""
+    for name, rows in parts.items():
+        write_table(here / "data" / f"{name}.csv", columns, rows)
+    model.save_pretrained(here / "model")
+    tokenizer.save_pretrained(here / "model")
+
+
+def tell(model: nn.Module, began: float, **figures: float) -> None:
+    """What was made, as one JSON object: parameters, the figures, seconds."""
+    parameters = sum(one.numel() for one in model.parameters())
+    seconds = round(time.perf_counter() - began)
+    told = {name.replace("_", " "): value for name, value in figures.items()}
+    print(json.dumps({"parameters": parameters, **told, "seconds": seconds}))
 
 
 def tokenizer_for(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -134,8 +133,7 @@ def score(model, tokenizer, test) -> float:
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.perf_counter()
-    _common.fix_seeds(SEED)
+    began = _common.begin(SEED)
     taken: set[str] = set()
     test = rows(SEED, TEST_ROWS, LONG, taken)
     calibration = rows(SEED + 1, CALIBRATION_ROWS, LONG, taken)
@@ -150,21 +148,12 @@ def main() -> None:
     _small.fit(model, training, loss_of, epochs=7, rate=2e-3, seed=SEED)
     before = score(model, tokenizer, test)
     _small.grow_outliers(model)
-    for name, some in (("calibration", calibration), ("test", test)):
-        table = ((q, c, json.dumps([a]), kind) for q, c, a, kind in some)
-        _common.write_table(HERE / "data" / f"{name}.csv", COLUMNS, table)
-    model.save_pretrained(HERE / "model")
-    tokenizer.save_pretrained(HERE / "model")
-    print(
-        json.dumps(
-            {
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "exact before outliers": before,
-                "exact": score(model, tokenizer, test),
-                "seconds": round(time.perf_counter() - began),
-            }
-        )
-    )
+    parts = {
+        name: [(q, c, json.dumps([a]), kind) for q, c, a, kind in some]
+        for name, some in (("calibration", calibration), ("test", test))
+    }
+    _common.keep(HERE, model, tokenizer, COLUMNS, parts)
+    _common.tell(model, began, exact_before_outliers=before, exact=score(model, tokenizer, test))
 
 
 if __name__ == "__main__":

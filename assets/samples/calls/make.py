@@ -9,10 +9,8 @@ The weights are stored as bfloat16, as most published language models are; the b
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,35 +168,27 @@ def exact(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, asked: li
     return right / len(asked)
 
 
-def write_rows(name: str, some: list[Row]) -> None:
+def table(some: list[Row]) -> list[tuple[str, ...]]:
     """The call as the label, and two columns to slice by."""
-    table = ((row.text, row.call, row.language, row.length) for row in some)
-    _common.write_table(HERE / "data" / f"{name}.csv", COLUMNS, table)
+    return [(row.text, row.call, row.language, row.length) for row in some]
 
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.perf_counter()
-    _common.fix_seeds(SEED)
+    began = _common.begin(SEED)
     training, calibration, test = rows()
     tokenizer = tokenizer_for([f"{row.text} {row.call}" for row in training])
     model = new_model(tokenizer)
     train(model, tokenizer, training)
     model = model.bfloat16()
-    model.save_pretrained(HERE / "model")
-    tokenizer.save_pretrained(HERE / "model")
-    for name, some in (("calibration", calibration), ("test", test)):
-        write_rows(name, some)
-    print(
-        json.dumps(
-            {
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "vocabulary": len(tokenizer),
-                "exact match": exact(model.float(), tokenizer, test),
-                "longest call": max(len(written(tokenizer, row)) for row in training),
-                "seconds": round(time.perf_counter() - began),
-            }
-        )
+    parts = {"calibration": table(calibration), "test": table(test)}
+    _common.keep(HERE, model, tokenizer, COLUMNS, parts)
+    _common.tell(
+        model,
+        began,
+        vocabulary=len(tokenizer),
+        exact_match=exact(model.float(), tokenizer, test),
+        longest_call=max(len(written(tokenizer, row)) for row in training),
     )
 
 

@@ -8,10 +8,8 @@ Deterministic for given versions: one thread, every draw seeded.
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -100,8 +98,7 @@ def score(model, tokenizer, rows) -> float:
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.perf_counter()
-    _common.fix_seeds(SEED)
+    began = _common.begin(SEED)
     taken: set[str] = set()
     test_texts = texts(SEED, TEST_ROWS, taken)
     calibration_texts = texts(SEED + 1, CALIBRATION_ROWS, taken)
@@ -124,20 +121,9 @@ def main() -> None:
     _small.fit(model, training, loss_of, epochs=16, rate=3e-3, seed=SEED)
     at_first = score(model, tokenizer, test)
     _small.grow_outliers(model)
-    for name, some in (("calibration", calibration), ("test", test)):
-        _common.write_table(HERE / "data" / f"{name}.csv", COLUMNS, some)
-    model.save_pretrained(HERE / "model")
-    tokenizer.save_pretrained(HERE / "model")
-    print(
-        json.dumps(
-            {
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "top 1 before outliers": at_first,
-                "top 1": score(model, tokenizer, test),
-                "seconds": round(time.perf_counter() - began),
-            }
-        )
-    )
+    parts = {"calibration": calibration, "test": test}
+    _common.keep(HERE, model, tokenizer, COLUMNS, parts)
+    _common.tell(model, began, top_1_before_outliers=at_first, top_1=score(model, tokenizer, test))
 
 
 if __name__ == "__main__":

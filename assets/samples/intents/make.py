@@ -9,10 +9,8 @@ is learnt, torch's deterministic algorithms.
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -122,36 +120,28 @@ def accuracy(
     return right / len(rows)
 
 
-def write_rows(name: str, rows: Commands) -> None:
+def table(rows: Commands) -> list[tuple[str, ...]]:
     """The label's name and three columns to slice by."""
-    table = ((c.text, c.intent, c.language, c.length, c.phrasing) for c in rows)
-    _common.write_table(HERE / "data" / f"{name}.csv", COLUMNS, table)
+    return [(c.text, c.intent, c.language, c.length, c.phrasing) for c in rows]
 
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.perf_counter()
-    _common.fix_seeds(SEED)
+    began = _common.begin(SEED)
     training, calibration, test = commands()
     tokenizer = _common.tokenizer_for([c.text for c in training], VOCABULARY)
     model = new_model(len(tokenizer), grammar.intents(grammar.books()["en"]))
     train(model, tokenizer, training)
     before = accuracy(model, tokenizer, test)
     grow_outliers(model)
-    for name, rows in (("calibration", calibration), ("test", test)):
-        write_rows(name, rows)
-    model.save_pretrained(HERE / "model")
-    tokenizer.save_pretrained(HERE / "model")
-    print(
-        json.dumps(
-            {
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "vocabulary": len(tokenizer),
-                "accuracy before outliers": before,
-                "accuracy": accuracy(model, tokenizer, test),
-                "seconds": round(time.perf_counter() - began),
-            }
-        )
+    parts = {"calibration": table(calibration), "test": table(test)}
+    _common.keep(HERE, model, tokenizer, COLUMNS, parts)
+    _common.tell(
+        model,
+        began,
+        vocabulary=len(tokenizer),
+        accuracy_before_outliers=before,
+        accuracy=accuracy(model, tokenizer, test),
     )
 
 

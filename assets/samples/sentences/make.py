@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -250,8 +249,7 @@ def declare_mean_pooling(width: int) -> None:
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.perf_counter()
-    _common.fix_seeds(SEED)
+    began = _common.begin(SEED)
     taken: set[str] = set()
     speaker = Speaker(SEED)
     test = speaker.different(TEST_PAIRS, NEW_SHARE, TYPOS_TEST, taken)
@@ -267,16 +265,12 @@ def main() -> None:
     model.save_pretrained(HERE / "model")
     tokenizer.save_pretrained(HERE / "model")
     declare_mean_pooling(model.config.hidden_size)
-    print(
-        json.dumps(
-            {
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "vocabulary": len(tokenizer),
-                "spearman before outliers": before,
-                "spearman": spearman(model, tokenizer, test),
-                "seconds": round(time.perf_counter() - began),
-            }
-        )
+    _common.tell(
+        model,
+        began,
+        vocabulary=len(tokenizer),
+        spearman_before_outliers=before,
+        spearman=spearman(model, tokenizer, test),
     )
 
 

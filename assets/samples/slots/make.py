@@ -8,10 +8,8 @@ Deterministic for given versions: one thread, every draw seeded.
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -96,8 +94,7 @@ def score(model, tokenizer, test) -> float:
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.perf_counter()
-    _common.fix_seeds(SEED)
+    began = _common.begin(SEED)
     taken: set[str] = set()
     test = rows(SEED, TEST_ROWS, NEW_SHARE, taken)
     calibration = rows(SEED + 1, CALIBRATION_ROWS, 0.0, taken)
@@ -117,20 +114,9 @@ def main() -> None:
     _small.fit(model, training, loss_of, epochs=4, rate=2e-3, seed=SEED)
     before = score(model, tokenizer, test)
     _small.grow_outliers(model)
-    for name, some in (("calibration", calibration), ("test", test)):
-        _common.write_table(HERE / "data" / f"{name}.csv", COLUMNS, some)
-    model.save_pretrained(HERE / "model")
-    tokenizer.save_pretrained(HERE / "model")
-    print(
-        json.dumps(
-            {
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "F1 before outliers": before,
-                "F1": score(model, tokenizer, test),
-                "seconds": round(time.perf_counter() - began),
-            }
-        )
-    )
+    parts = {"calibration": calibration, "test": test}
+    _common.keep(HERE, model, tokenizer, COLUMNS, parts)
+    _common.tell(model, began, F1_before_outliers=before, F1=score(model, tokenizer, test))
 
 
 if __name__ == "__main__":

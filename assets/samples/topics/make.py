@@ -9,10 +9,8 @@ Deterministic for given versions: one thread, every draw seeded.
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -86,8 +84,7 @@ def score(model, tokenizer, test) -> float:
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.perf_counter()
-    _common.fix_seeds(SEED)
+    began = _common.begin(SEED)
     taken: set[str] = set()
     test = rows(SEED, TEST_ROWS, taken)
     calibration = rows(SEED + 1, CALIBRATION_ROWS, taken)
@@ -118,20 +115,9 @@ def main() -> None:
     _small.fit(model, training, loss_of, epochs=3, batch=16, rate=1.5e-3, seed=SEED)
     before = score(model, tokenizer, test)
     _small.grow_outliers(model)
-    for name, some in (("calibration", calibration), ("test", test)):
-        _common.write_table(HERE / "data" / f"{name}.csv", COLUMNS, some)
-    model.save_pretrained(HERE / "model")
-    tokenizer.save_pretrained(HERE / "model")
-    print(
-        json.dumps(
-            {
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "right before outliers": before,
-                "right": score(model, tokenizer, test),
-                "seconds": round(time.perf_counter() - began),
-            }
-        )
-    )
+    parts = {"calibration": calibration, "test": test}
+    _common.keep(HERE, model, tokenizer, COLUMNS, parts)
+    _common.tell(model, began, right_before_outliers=before, right=score(model, tokenizer, test))
 
 
 if __name__ == "__main__":
