@@ -30,6 +30,8 @@
       write({ owner, run: seen ? "" : run });
       if (run && !location.hash.includes(run)) history.replaceState(null, "", "#run=" + run);
     },
+    // The answer to a press is there, or a sentence that says why not.
+    answered: () => document.querySelectorAll(".nav [aria-busy=true]").forEach((one) => one.removeAttribute("aria-busy")),
     forget: () => {
       write({ owner: read().owner });
       history.replaceState(null, "", location.pathname + location.search);
@@ -48,6 +50,12 @@
   };
 
   addEventListener("hashchange", () => { if (location.hash.startsWith("#run=")) location.reload(); });
+
+  // On a busy machine an answer takes seconds: the button that leads on shows that it was pressed.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest(".nav .waits");
+    if (button) button.setAttribute("aria-busy", "true");
+  });
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");

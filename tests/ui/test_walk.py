@@ -276,6 +276,18 @@ def test_the_result_says_who_pays_and_shows_every_changed_answer(visit):
     )
 
 
+def test_a_button_that_was_pressed_shows_it_until_the_answer_is_there(visit):
+    """On a busy machine that takes seconds; without a sign the press seems to be lost."""
+    page = visit()
+    steps.device(page)
+    expect(page.locator(".nav [aria-busy=true]")).to_have_count(0)
+    pressed = "one => { one.click(); return one.getAttribute('aria-busy'); }"
+
+    assert page.locator("#next-device").evaluate(pressed) == "true"
+    expect(page.locator("#rows li").first).to_be_visible()
+    expect(page.locator(".nav [aria-busy=true]")).to_have_count(0)
+
+
 def test_both_models_are_tried_on_pictures_of_ours_and_of_ones_own(visit, picture):
     """Example after example, each with its label; a file as soon as it is there."""
     page = visit()

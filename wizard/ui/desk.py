@@ -71,6 +71,21 @@ class Desk:
         found.__name__ = handler.__name__
         return found
 
+    def forward(
+        self,
+        button: Any,
+        handler: Handler,
+        inputs: Iterable[Any],
+        outputs: Iterable[Any],
+        alert: Any,
+        **options: Any,
+    ) -> Any:
+        """Wire the button that leads on: it shows that it was pressed until the answer is there."""
+        event = self.on(button.click, handler, inputs, outputs, alert, **options)
+        quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+        event.then(None, None, None, js="() => compressionWizard.answered()", **quiet)
+        return event
+
     def on(
         self,
         trigger: Callable[..., Any],

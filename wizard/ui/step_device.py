@@ -89,7 +89,9 @@ def draw(desk: Desk) -> View:
     alert = gr.HTML("", elem_id="alert-device", apply_default_css=False)
     with gr.Row(elem_classes="nav"):
         back = gr.Button(words.BACK, elem_id="back-device")
-        forward = gr.Button(words.NEXT_QUALITY, variant="primary", elem_id="next-device")
+        forward = gr.Button(
+            words.NEXT_QUALITY, variant="primary", elem_id="next-device", elem_classes="waits"
+        )
     limits = (tokens, token, size, memory, minutes, improve)
     return View(group, device, use, latency, percentile, *limits, priority, alert, back, forward)
 
@@ -264,5 +266,5 @@ def wire(page: Page, desk: Desk) -> None:
     desk.on(view.use.input, used, [view.use], [view.latency], view.alert, queue=False)
     desk.on(view.latency.input, own, [view.latency], [view.use], view.alert, queue=False)
     inputs = [page.session, *view.answers()]
-    event = desk.on(view.next.click, forward, inputs, [page.session, page.steps], view.alert)
+    event = desk.forward(view.next, forward, inputs, [page.session, page.steps], view.alert)
     step_quality.arrive(event, page, desk)

@@ -97,7 +97,9 @@ def draw(desk: Desk) -> View:
     card = gr.HTML(_waiting(), elem_id="model-card", apply_default_css=False)
     alert = gr.HTML("", elem_id="alert-model", apply_default_css=False)
     with gr.Row(elem_classes="nav"):
-        forward = gr.Button(words.NEXT_DEVICE, variant="primary", elem_id="next-model")
+        forward = gr.Button(
+            words.NEXT_DEVICE, variant="primary", elem_id="next-model", elem_classes="waits"
+        )
     return View(choice, own, look, found, upload, card, alert, forward)
 
 
@@ -314,4 +316,4 @@ def wire(page: Page, desk: Desk) -> None:
     last = {"trigger_mode": "always_last"}
     desk.on(view.own.input, typing, inputs, [view.found], view.alert, **last)
     outputs = [*shown, page.steps, *page.device.answers()]
-    desk.on(view.next.click, forward, inputs, outputs, view.alert, **first)
+    desk.forward(view.next, forward, inputs, outputs, view.alert, **first)

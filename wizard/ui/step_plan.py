@@ -84,7 +84,7 @@ def draw(desk: Desk) -> View:
     alert = gr.HTML("", elem_id="alert-plan", apply_default_css=False)
     with gr.Row(elem_classes="nav"):
         back = gr.Button(words.BACK, elem_id="back-plan")
-        start = gr.Button(words.START, variant="primary", elem_id="start")
+        start = gr.Button(words.START, variant="primary", elem_id="start", elem_classes="waits")
     return View(
         contract,
         offers_title,
@@ -324,7 +324,7 @@ def wire(page: Page, desk: Desk) -> None:
     inputs = [page.session, view.only]
     desk.on(view.only.input, narrow, inputs, [view.rest], view.alert)
     outputs = [*step_run.entering(page), page.steps]
-    event = desk.on(view.start.click, start, inputs, outputs, view.alert)
+    event = desk.forward(view.start, start, inputs, outputs, view.alert)
     event.then(None, [page.token], None, js="(token) => compressionWizard.remember(token)")
 
 

@@ -93,7 +93,9 @@ def draw(desk: Desk) -> View:
     alert = gr.HTML("", elem_id="alert-quality", apply_default_css=False)
     with gr.Row(elem_classes="nav"):
         back = gr.Button(words.BACK, elem_id="back-quality")
-        forward = gr.Button(words.NEXT_PLAN, variant="primary", elem_id="next-quality")
+        forward = gr.Button(
+            words.NEXT_PLAN, variant="primary", elem_id="next-quality", elem_classes="waits"
+        )
     last = (check, rows, alert, back, forward)
     return View(tolerance, points, meaning, data, pasted, file, hub, *named, *last)
 
@@ -352,4 +354,4 @@ def wire(page: Page, desk: Desk) -> None:
     arrive(event, page, desk)
     desk.on(view.check.click, look, inputs, [view.rows], view.alert)
     outputs = [page.session, view.rows, page.steps, *page.plan.shown()]
-    desk.on(view.next.click, forward, inputs, outputs, view.alert)
+    desk.forward(view.next, forward, inputs, outputs, view.alert)

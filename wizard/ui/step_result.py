@@ -88,7 +88,7 @@ def draw(desk: Desk) -> View:
             ),
         )
         with gr.Row(elem_classes="nav"):
-            compare = gr.Button(words.TRY_BUTTON, elem_id="try-button")
+            compare = gr.Button(words.TRY_BUTTON, elem_id="try-button", elem_classes="waits")
         both = gr.HTML("", elem_id="both", apply_default_css=False)
     pictures = try_picture.draw()
     alert = gr.HTML("", elem_id="alert-result", apply_default_css=False)
@@ -267,13 +267,13 @@ def wire(page: Page, desk: Desk) -> None:
     for number, button in enumerate(view.offers):
         outputs = list(dict.fromkeys([*answers, *shown(page)]))
         desk.on(button.click, accept(number), [page.session], outputs, view.alert)
-    event = desk.on(
-        page.run.see.click, see, [page.session], [*shown(page), page.steps], page.run.alert
+    event = desk.forward(
+        page.run.see, see, [page.session], [*shown(page), page.steps], page.run.alert
     )
     event.then(None, [page.token], None, js="(token) => compressionWizard.remember(token)")
     inputs = [page.session, *view.texts]
     quiet = {"concurrency_id": "answers", "concurrency_limit": 2}
-    desk.on(view.compare.click, compare, inputs, [view.both], view.alert, **quiet)
+    desk.forward(view.compare, compare, inputs, [view.both], view.alert, **quiet)
     desk.on(view.texts[0].submit, compare, inputs, [view.both], view.alert, **quiet)
     try_picture.wire(page, desk)
     view.again.click(None, None, None, js="() => compressionWizard.forget()")

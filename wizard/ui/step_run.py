@@ -49,7 +49,9 @@ def draw(desk: Desk) -> View:
     with gr.Row(elem_classes="nav"):
         cancel = gr.Button(words.CANCEL, variant="stop", elem_id="cancel")
         back = gr.Button(words.BACK, elem_id="back-run", visible=False)
-        see = gr.Button(words.SEE_RESULT, variant="primary", elem_id="see", visible=False)
+        see = gr.Button(
+            words.SEE_RESULT, variant="primary", elem_id="see", elem_classes="waits", visible=False
+        )
     return View(progress, link, alert, cancel, back, see)
 
 

@@ -52,7 +52,7 @@ def draw() -> View:
             interactive=True,
         )
         with gr.Row(elem_classes="nav"):
-            another = gr.Button(words.TRY_EXAMPLE, elem_id="try-example")
+            another = gr.Button(words.TRY_EXAMPLE, elem_id="try-example", elem_classes="waits")
         both = gr.HTML("", elem_id="both-pictures", apply_default_css=False)
     return View(place, seen, file, another, both)
 
@@ -114,4 +114,4 @@ def wire(page: Page, desk: Desk) -> None:
     alert = page.result.alert
     desk.on(view.file.upload, own, [page.session, view.file], [view.both], alert, **quiet)
     inputs = [page.session, view.seen]
-    desk.on(view.another.click, example, inputs, [view.both, view.seen], alert, **quiet)
+    desk.forward(view.another, example, inputs, [view.both, view.seen], alert, **quiet)
