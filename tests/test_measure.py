@@ -237,6 +237,27 @@ def test_noise_is_measured_from_like_blocks():
 
 
 @pytest.mark.slow
+def test_two_processes_of_one_file_are_apart_by_more_than_their_scatter():
+    """A process that is a tenth slower is seen through scatter of 2 %; scatter alone is nothing."""
+    rng = np.random.default_rng(0)
+    first, alike = (2.0 * np.exp(0.02 * rng.normal(size=(7, 20))) for _ in range(2))
+
+    assert speed.apart(first, alike) < 1.01
+    assert speed.apart(first, 1.1 * alike) == pytest.approx(1.1, abs=0.02)
+    assert speed.apart(1.1 * alike, first) == pytest.approx(1.1, abs=0.02)
+
+
+def test_a_session_whose_processes_differ_is_less_sure_of_its_times():
+    """The interval grows with what was measured between processes, never below what is assumed."""
+    blocks = [[2.0, 2.01, 2.0, 1.99]] * 14
+    widths = [
+        one.p50.high - one.p50.low
+        for one in (speed.latency_of(blocks, 1.0, between=b) for b in (1.0, 1.01, 1.1))
+    ]
+
+    assert widths[0] == widths[1] < 3 * widths[1] < widths[2]
+
+
 def test_false_speed_ups_stay_below_one_in_twenty():
     """A/A simulations: the same model twice is called faster in at most 5 % of 400 tries."""
     from tests.factories import a_measurement

@@ -35,9 +35,9 @@ def machine(rng, kind):
     return np.ones(BLOCKS)
 
 
-def blocks(rng, kind, shared, width=20, level=2.0):
+def blocks(rng, kind, shared, width=20, level=2.0, error=speed.PROCESS_ERROR):
     """Milliseconds [blocks, requests] of one process; now and then a request takes far longer."""
-    process = np.exp(speed.PROCESS_ERROR * rng.normal())
+    process = np.exp(error * rng.normal())
     levels = shared.copy()
     if kind == "scatters":
         levels = levels * np.exp(0.05 * rng.normal(size=BLOCKS))
@@ -48,14 +48,17 @@ def blocks(rng, kind, shared, width=20, level=2.0):
     return level * process * levels[:, None] * scatter * (1 + late)
 
 
-def in_turns(seed, kind, width, level=2.0):
-    """A candidate that takes `level` ms beside an original that takes 2 ms."""
+def in_turns(seed, kind, width, level=2.0, error=speed.PROCESS_ERROR):
+    """The original beside itself, and a candidate that takes `level` ms beside it; it takes 2."""
     rng = np.random.default_rng(seed)
     shared = machine(rng, kind)
-    taken = [blocks(rng, kind, shared, width, one) for one in (2.0, level)]
+    itself = [blocks(rng, kind, shared, width, error=error)[: BLOCKS // 2] for _ in range(2)]
+    apart = speed.apart(*itself)
+    taken = [blocks(rng, kind, shared, width, one, error) for one in (2.0, level)]
     noise = max(speed.spread(one) for one in taken)
-    before, after = (speed.latency_of(one, noise) for one in taken)
-    return a_measurement(latency=after, against=before)
+    before, after = (speed.latency_of(one, noise, between=apart) for one in taken)
+    original = a_measurement(latency=dataclasses.replace(before, apart=apart))
+    return original, a_measurement(latency=after, against=before)
 
 
 KINDS = ["is calm", "scatters", "drifts", "is disturbed"]
@@ -67,12 +70,27 @@ def test_one_model_against_itself_is_rarely_called_faster(kind, width):
     """At the median and at the 95th percentile, 250 tries each."""
     false = {50: 0, 95: 0}
     for seed in range(TRIES):
-        same = in_turns(seed, kind, width)
+        original, same = in_turns(seed, kind, width)
         for percentile in false:
-            false[percentile] += ratio(same, same, percentile).faster
+            false[percentile] += ratio(original, same, percentile).faster
     print(f"machine {kind}, {width} a block: false faster {false} of {TRIES}")
 
     assert max(false.values()) / TRIES <= allowed(TRIES)
+
+
+def test_where_processes_differ_more_than_usual_the_session_notices():
+    """Four times as far apart as assumed: measuring it spares a third of the false "faster"."""
+    false = {"measured": 0, "assumed": 0}
+    for seed in range(TRIES):
+        original, same = in_turns(seed, "is calm", 20, error=4 * speed.PROCESS_ERROR)
+        usual = dataclasses.replace(
+            original, latency=dataclasses.replace(original.latency, apart=1.0)
+        )
+        false["measured"] += ratio(original, same).faster
+        false["assumed"] += ratio(usual, same).faster
+    print(f"processes 7 % apart: false faster {false} of {TRIES}")
+
+    assert 3 * false["measured"] <= 2 * false["assumed"]
 
 
 @pytest.mark.parametrize("percentile", [50, 95])
@@ -87,8 +105,8 @@ def test_a_latency_on_the_limit_rarely_passes(kind, percentile):
     plan = a_plan(needs=needs)
     verdicts = []
     for seed in range(TRIES):
-        after = in_turns(seed, kind, 20)
-        verdicts.append(judge(plan, "x", after, after).clauses[0].verdict)
+        original, after = in_turns(seed, kind, 20)
+        verdicts.append(judge(plan, "x", original, after).clauses[0].verdict)
     false = np.mean([one is Verdict.PASS for one in verdicts])
     print(f"machine {kind}, percentile {percentile}: false PASS {false:.1%} of {TRIES}")
 
@@ -98,7 +116,7 @@ def test_a_latency_on_the_limit_rarely_passes(kind, percentile):
 @pytest.mark.parametrize("kind", KINDS[:3])
 def test_a_real_speed_up_is_seen(kind):
     """Power: a model that takes four fifths of the time is called faster in four cases of five."""
-    seen = np.mean([ratio(m, m).faster for m in (in_turns(s, kind, 20, 1.6) for s in range(200))])
+    seen = np.mean([ratio(*in_turns(s, kind, 20, 1.6)).faster for s in range(200)])
     print(f"machine {kind}: a fifth faster seen in {seen:.0%}")
 
     assert seen >= 0.8

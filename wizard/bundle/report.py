@@ -15,6 +15,7 @@ from wizard.bundle import damage, payers, siblings
 from wizard.bundle.privacy import public_command, without_folders
 from wizard.cited import cited
 from wizard.measure.metrics import named
+from wizard.measure.speed import PROCESSES_APART
 from wizard.nouns import (
     Audit,
     Basis,
@@ -367,14 +368,15 @@ def rules(outcome: Outcome) -> str:
 def host(outcome: Outcome) -> str:
     """The machine and the versions behind every number."""
     facts = outcome.original.host
-    noise = outcome.original.latency.noise
+    times = outcome.original.latency
     versions = ", ".join(f"{name} {value}" for name, value in sorted(facts.versions.items()))
     return (
         f"<p>{escape(facts.cpu)}, {facts.usable_cores} cores, {facts.ram_bytes / 1e9:.0f} GB, "
         f"{escape(facts.system)}; {escape(', '.join(sorted(facts.isa)))}.</p>"
         f"<p class='mut'>{escape(versions)}.</p>"
         "<p>The original and each candidate ran in turns, in fresh processes, on the same inputs. "
-        f"The machine's own noise was {max(0.01, noise - 1):.0%} or less; a speed-up inside it "
-        "is called none. "
+        f"The machine's own noise was {max(0.01, times.noise - 1):.0%} or less, and two fresh "
+        f"processes of the original were {times.apart - 1:.1%} apart beyond that; a speed-up "
+        f"inside either, or inside the {PROCESSES_APART:.1%} assumed at least, is called none. "
         f"Quality was compared on the same {len(outcome.original.quality.answers.rows)} rows.</p>"
     )

@@ -1,7 +1,8 @@
 """Two models' latencies taken in turns: their ratio, and whether it stands out of the noise.
 
 Covers: the ratio at the median or the 95th percentile with its interval by block bootstrap, the
-noise of the same model against itself, the words for both.
+noise of the same model against itself (between its blocks, and between two fresh processes of
+it as this session measured them), the words for both.
 Does not cover: measuring (measure/speed.py), limits (judge.py).
 The rate of false "faster" is measured in tests/slow/test_calibration_of_speed.py.
 """
@@ -12,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wizard.measure.speed import PROCESS_ERROR, spread
+from wizard.measure.speed import process_error, spread
 from wizard.nouns import Latency, Measurement
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def ratio(original: Measurement, after: Measurement, percentile: int = 50) -> Ra
     before = after.against or original.latency
     value, low, high = ratio_in_turns(before, after.latency, percentile)
     # The blocks' own error and that of starting two processes add up as squares.
-    error = math.hypot(math.log(high / low) / (2 * ERRORS), math.sqrt(2) * PROCESS_ERROR)
+    processes = math.sqrt(2) * process_error(original.latency.apart)
+    error = math.hypot(math.log(high / low) / (2 * ERRORS), processes)
     noise = max(NOISE_AT_LEAST, after.latency.noise, before.noise, math.exp(ERRORS * error))
     if percentile != 50:  # the tail scatters more than the median
         noise = max(noise, *(spread(_blocks(one), percentile) for one in (before, after.latency)))

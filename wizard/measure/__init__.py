@@ -111,8 +111,8 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
             bench.answer_seconds,
         )
         bench = _first(bench, len(raw))
-        bench.report(0.65, "timing")
-        taken = paces.alone(process, bench.workload, bench.seconds, writes=bench.writes)
+        bench.report(0.65, "timing, in turns with itself")
+        taken = _beside_itself(process, artifact, bench)
         looked = _checked(looked, process)
     return Measurement(
         artifact=artifact,
@@ -136,10 +136,17 @@ def weigh_original_again(artifact: Artifact, kept: Measurement, bench: Bench) ->
     raw = answered.load(outputs_of(bench, artifact))
     sanity.same_rows(len(raw), bench.examples)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
-        bench.report(0.5, "timing")
-        taken = paces.alone(process, bench.workload, bench.seconds, writes=bench.writes)
+        bench.report(0.5, "timing, in turns with itself")
+        taken = _beside_itself(process, artifact, bench)
     scored = _scored_original(raw, doubts, bench)
     return taken.of(dataclasses.replace(kept, artifact=artifact, quality=scored, host=bench.host))
+
+
+def _beside_itself(process: Process, artifact: Artifact, bench: Bench) -> paces.Paces:
+    """The original's times, half of them from a second fresh process: the session's A/A."""
+    with Process(artifact.path, bench.feeds, bench.threads) as again:
+        work, seconds = bench.workload, bench.seconds
+        return paces.of_itself(process, again, work, seconds, writes=bench.writes)
 
 
 def _scored_original(raw: Any, doubts: tuple[str, ...], bench: Bench) -> Quality:
@@ -168,9 +175,7 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         bench.report(0.6, "timing in turns with the original")
         its_own = bench.feeds_of_original or bench.feeds
         with Process(original.artifact.path, its_own, bench.threads) as first:
-            taken = paces.in_turns(
-                first, process, bench.workload, bench.seconds, writes=bench.writes
-            )
+            taken = _timed(first, process, original, bench)
         bench.report(0.9, "looking for the damage")
         hurt = _damage(process, artifact, original, bench)
     kept = _answers_of(original, bench)
@@ -215,10 +220,13 @@ def weigh_candidate_again(
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         bench.report(0.3, "timing in turns with the original")
         with Process(original.artifact.path, bench.feeds, bench.threads) as first:
-            taken = paces.in_turns(
-                first, process, bench.workload, bench.seconds, writes=bench.writes
-            )
+            taken = _timed(first, process, original, bench)
     return taken.of(now)
+
+
+def _timed(first: Process, process: Process, original: Measurement, bench: Bench) -> paces.Paces:
+    work, seconds, writes = bench.workload, bench.seconds, bench.writes
+    return paces.in_turns(first, process, work, seconds, writes=writes, original=original)
 
 
 def _damage(

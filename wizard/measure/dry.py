@@ -52,11 +52,9 @@ def weigh(  # noqa: PLR0913 - with what and where a file is weighed
     must_be_what_was_made(artifact, looked)
     with Process(artifact.path, feeds, threads) as process:
         needed = memory.of_process(process, workload)
-        if beside is None:
-            taken = paces.alone(process, workload, speed.SECONDS, writes=writes)
-        else:
-            with Process(beside.path, feeds, threads) as first:
-                taken = paces.in_turns(first, process, workload, speed.SECONDS, writes=writes)
+        with Process((beside or artifact).path, feeds, threads) as first:
+            timed = paces.in_turns if beside else paces.of_itself
+            taken = timed(first, process, workload, speed.SECONDS, writes=writes)
     size = memory.size_of(artifact)
     found = Measurement(
         artifact=artifact,

@@ -1,6 +1,6 @@
 """What is timed of a task: a whole answer; of a model that writes, the first and a further token.
 
-Covers: the latencies of a measurement, of one model alone and of two in turns.
+Covers: the latencies of a measurement, of one model beside itself and of two in turns.
 Does not cover: timing itself (speed.py).
 """
 
@@ -33,24 +33,37 @@ class Paces:
         )
 
 
-def alone(process: Process, workload: Workload, seconds: float, *, writes: bool) -> Paces:
-    """One model by itself; where there are two times, each gets half of the seconds."""
+def of_itself(
+    first: Process, second: Process, workload: Workload, seconds: float, *, writes: bool
+) -> Paces:
+    """One model in two processes; where there are two times, each gets half of the seconds."""
     if not writes:
-        return Paces(latency=speed.alone(process, workload, seconds))
+        return Paces(latency=speed.of_itself(first, second, workload, seconds))
     half = seconds / 2
     return Paces(
-        latency=speed.alone(process, workload, half),
-        token=speed.alone(process, workload, half, cached=True),
+        latency=speed.of_itself(first, second, workload, half),
+        token=speed.of_itself(first, second, workload, half, cached=True),
     )
 
 
 def in_turns(
-    first: Process, process: Process, workload: Workload, seconds: float, *, writes: bool
+    first: Process,
+    process: Process,
+    workload: Workload,
+    seconds: float,
+    *,
+    writes: bool,
+    original: Measurement | None = None,
 ) -> Paces:
-    """The second model's times, and the first's of the same session."""
+    """The second model's times, and the first's of the same session.
+
+    `original` tells how far two fresh processes of the first were apart.
+    """
     part = seconds / 2 if writes else seconds
-    before, after = speed.in_turns(first, process, workload, part)
+    apart = original.latency.apart if original else 1.0
+    before, after = speed.in_turns(first, process, workload, part, between=apart)
     if not writes:
         return Paces(latency=after, against=before)
-    was, now = speed.in_turns(first, process, workload, part, cached=True)
+    apart = original.token.apart if original and original.token else apart
+    was, now = speed.in_turns(first, process, workload, part, cached=True, between=apart)
     return Paces(latency=after, against=before, token=now, token_against=was)

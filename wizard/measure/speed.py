@@ -1,8 +1,9 @@
 """Latency of two models in turns, with the noise of the machine measured beside it.
 
-Covers: blocks A B A B ... of two fresh processes, warm-up until stable, the median's and the 95th
-percentile's intervals by block bootstrap, the A/A spread as noise floor, a busy machine noticed
-by the scatter of like blocks and by the processor time that others took meanwhile.
+Covers: blocks A B B A ... of two fresh processes, warm-up until stable, the median's and the 95th
+percentile's intervals by block bootstrap, the A/A spread as noise floor: between the blocks of
+one process, and between two fresh processes of the original, once in every session; a busy
+machine noticed by the scatter of like blocks and by the processor time that others took meanwhile.
 Does not cover: verdicts (compare).
 Source for interleaving and the noise floor: two runs one after the other differed 2 to 3 times
 for the same model on a shared machine (measured).
@@ -10,12 +11,13 @@ for the same model on a shared machine (measured).
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wizard.measure.process import Process
 from wizard.nouns import Basis, Latency, Quantity, Workload
@@ -33,26 +35,34 @@ BUSY_SPREAD = 1.35
 OTHERS_MAY_TAKE = 0.5
 SECONDS = 3.0
 # Two fresh processes of one file differ by 1.8 % (standard deviation of 14 pairs), however long
-# they are timed; each of them therefore by this from what the file takes.
-PROCESS_ERROR = 0.018 / 2**0.5
+# they are timed; each of them therefore by this from what the file takes. Two that are measured
+# may be alike by luck, so this is the least that is assumed.
+PROCESSES_APART = 0.018
+PROCESS_ERROR = PROCESSES_APART / 2**0.5
 # Fourteen blocks show too little of how slow a slow block can be: resampled alone, a 95th
 # percentile that is just too high passed in up to 16 % of simulations with blocks 5 % apart. With
 # this many deviations of the blocks' medians beside it, in at most 5 %.
 TAIL_ERROR = 1.4
 
 
-def alone(
-    process: Process, workload: Workload, seconds: float = SECONDS, *, cached: bool = False
+def of_itself(
+    first: Process,
+    second: Process,
+    workload: Workload,
+    seconds: float = SECONDS,
+    *,
+    cached: bool = False,
 ) -> Latency:
-    """One model by itself; half of its blocks are held against the other half.
+    """One file in two fresh processes in turns: its times, and how far the two are `apart`.
 
     `cached` times one more token after the workload's were read, for models that write.
     """
-    process.ask("shape", batch=workload.batch, tokens=workload.length, cached=cached)
-    runs = _runs(_warm(process), seconds / BLOCKS)
-    began = _Clock.read([process])
-    blocks = [process.ask("time", runs=runs)["ms"] for _ in range(BLOCKS)]
-    return latency_of(blocks, spread(blocks), crowded=began.crowded([process]))
+    one, other, crowded = _taken(
+        first, second, workload, seconds, rounds=BLOCKS // 2, cached=cached
+    )
+    blocks = [block for pair in zip(one, other, strict=True) for block in pair]
+    found = latency_of(blocks, spread(blocks), crowded=crowded)
+    return replace(found, apart=round(apart(one, other), 4))
 
 
 def in_turns(
@@ -62,23 +72,44 @@ def in_turns(
     seconds: float = SECONDS,
     *,
     cached: bool = False,
+    between: float = 1.0,
 ) -> tuple[Latency, Latency]:
-    """Two models in turns (A B B A, so that a drift hits both alike), same session, same input."""
-    for process in (first, second):
-        process.ask("shape", batch=workload.batch, tokens=workload.length, cached=cached)
-    share = seconds / (2 * BLOCKS)
-    runs = [_runs(_warm(process), share) for process in (first, second)]
-    taken: tuple[list[list[float]], list[list[float]]] = ([], [])
-    began = _Clock.read([first, second])
-    for block in range(BLOCKS):
-        order = (0, 1) if block % 2 == 0 else (1, 0)
-        for which in order:
-            process = (first, second)[which]
-            taken[which].append(process.ask("time", runs=runs[which])["ms"])
+    """Two models in turns, same session, same input.
+
+    `between`: how far two fresh processes of the original were apart in this session.
+    """
+    *taken, crowded = _taken(first, second, workload, seconds, rounds=BLOCKS, cached=cached)
     noise = max(spread(taken[0]), spread(taken[1]))
-    crowded = began.crowded([first, second])
-    before, after = (latency_of(blocks, noise, crowded=crowded) for blocks in taken)
+    before, after = (
+        latency_of(blocks, noise, crowded=crowded, between=between) for blocks in taken
+    )
     return before, after
+
+
+Blocks: TypeAlias = list[list[float]]
+
+
+def _taken(
+    first: Process,
+    second: Process,
+    workload: Workload,
+    seconds: float,
+    *,
+    rounds: int,
+    cached: bool,
+) -> tuple[Blocks, Blocks, bool]:
+    """Blocks of both (A B B A, so that a drift hits both alike); whether others were at work."""
+    both = (first, second)
+    for process in both:
+        process.ask("shape", batch=workload.batch, tokens=workload.length, cached=cached)
+    share = seconds / (2 * rounds)
+    runs = [_runs(_warm(process), share) for process in both]
+    taken: tuple[Blocks, Blocks] = ([], [])
+    began = _Clock.read(both)
+    for block in range(rounds):
+        for which in (0, 1) if block % 2 == 0 else (1, 0):
+            taken[which].append(both[which].ask("time", runs=runs[which])["ms"])
+    return *taken, began.crowded(both)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +180,33 @@ def spread(blocks: Sequence[Sequence[float] | np.ndarray[Any, Any]], percentile:
     return float(max(half, 1 + 2 * error))
 
 
+def apart(first: Sequence[Sequence[float]], second: Sequence[Sequence[float]]) -> float:
+    """How far two processes of one file are apart, as a ratio of at least 1.
+
+    What their blocks' own scatter explains is taken off (as variances), so that 1 means: no more.
+    """
+    import numpy as np
+
+    pairs = zip(first, second, strict=True)
+    logs = np.log([np.median(one) / np.median(other) for one, other in pairs])
+    beyond = np.median(logs) ** 2 - np.pi / 2 * logs.var(ddof=1) / len(logs)
+    return float(np.exp(np.sqrt(max(0.0, float(beyond)))))
+
+
+def process_error(between: float) -> float:
+    """By how much a process differs from what its file takes (standard deviation, as a share).
+
+    `between` is how far two fresh processes of one file were apart in this session.
+    """
+    return max(PROCESS_ERROR, math.log(between) / 2**0.5)
+
+
 def latency_of(
-    blocks: Sequence[Sequence[float]], noise: float, *, crowded: bool = False
+    blocks: Sequence[Sequence[float]],
+    noise: float,
+    *,
+    crowded: bool = False,
+    between: float = 1.0,
 ) -> Latency:
     """p50 and p95 with 95 % intervals: whole blocks resampled (seeded), and another process."""
     import numpy as np
@@ -160,8 +216,8 @@ def latency_of(
     quiet = float(np.quantile(medians, 0.9) / max(np.quantile(medians, 0.1), 1e-9))
     flat = tuple(round(float(one), 4) for block in arrays for one in block)
     return Latency(
-        p50=_percentile(arrays, 50),
-        p95=_percentile(arrays, 95),
+        p50=_percentile(arrays, 50, process_error(between)),
+        p95=_percentile(arrays, 95, process_error(between)),
         samples_ms=flat,
         blocks=tuple(len(block) for block in arrays),
         noise=round(noise, 4),
@@ -169,7 +225,7 @@ def latency_of(
     )
 
 
-def _percentile(blocks: list[np.ndarray[Any, Any]], percent: int) -> Quantity:
+def _percentile(blocks: list[np.ndarray[Any, Any]], percent: int, error: float) -> Quantity:
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -179,7 +235,7 @@ def _percentile(blocks: list[np.ndarray[Any, Any]], percent: int) -> Quantity:
     resampled = np.percentile(table[draws].reshape(RESAMPLES, -1), percent, axis=1)
     value = float(np.percentile(np.concatenate(blocks), percent))
     below, above = np.abs(np.percentile(resampled, (2.5, 97.5)) - value)
-    beside = 1.96 * PROCESS_ERROR * value
+    beside = 1.96 * error * value
     if percent != 50:
         beside = float(np.hypot(beside, TAIL_ERROR * _scatter(table) * value))
     return Quantity(

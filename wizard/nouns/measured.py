@@ -75,7 +75,11 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Per-request milliseconds. `noise` is the A/A spread as a ratio (1.03 = 3 %)."""
+    """Per-request milliseconds. `noise` is the A/A spread as a ratio (1.03 = 3 %).
+
+    `apart` is the ratio between two fresh processes of this file, beyond their blocks' scatter;
+    known of an original only, else 1.
+    """
 
     p50: Quantity
     p95: Quantity
@@ -83,6 +87,7 @@ class Latency:
     blocks: tuple[int, ...]
     noise: float
     busy: bool = False
+    apart: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

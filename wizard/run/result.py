@@ -147,6 +147,7 @@ def _measured(measurement: Measurement) -> Json:
         "latency_p95": jsonable(measurement.latency.p95),
         **_per_token(measurement),
         "noise": measurement.latency.noise,
+        "noise_between_processes": measurement.latency.apart,
         "busy": measurement.latency.busy,
         "memory": jsonable(measurement.memory),
         "quality": {
