@@ -19,8 +19,8 @@ from wizard.errors import (
     WeightsDamaged,
     WeightsMissing,
 )
-from wizard.intake.card import OF_SOUND, TASK_OF_ENDING, task_of
 from wizard.intake.count import loader_for
+from wizard.intake.heads import FROM_SOUND, FROM_TEXT, OF_SOUND, TASK_OF_ENDING, task_of
 from wizard.intake.machine import _from_cpuinfo
 from wizard.nouns import ModelRef, Source, SupportLevel, Task, Workload
 
@@ -319,6 +319,27 @@ def test_a_head_for_sequences_sorts_sounds_where_the_model_hears():
     assert task_of(
         {"model_type": "hubert", "architectures": ["HubertForSequenceClassification"]}
     ) == ("audio-classification")
+
+
+def test_what_a_model_writes_from_is_known_by_its_kind():
+    """Texts as transformers' own table says, sounds likewise; all others take several things."""
+    from transformers.models.auto import modeling_auto as known
+
+    texts, sounds = (
+        known.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        known.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES,
+    )
+    head = "ForConditionalGeneration"
+
+    assert set(texts) >= FROM_TEXT
+    assert set(sounds) >= FROM_SOUND
+    assert not FROM_TEXT & set(sounds)
+    assert task_of({"model_type": "whisper", "architectures": [f"Whisper{head}"]}) == (
+        "automatic-speech-recognition"
+    )
+    assert task_of({"model_type": "llava", "architectures": [f"Llava{head}"]}) == (
+        "image-text-to-text"
+    )
 
 
 def test_only_a_pickle_is_refused_unopened(tmp_path):

@@ -26,10 +26,18 @@ WRITE = {
     "gemma3_text": ("Gemma3ForCausalLM", {**SMALL, "num_key_value_heads": 2}),
     "phi": ("PhiForCausalLM", SMALL),
 }
+TWO_PARTS = {
+    "t5": (
+        "T5ForConditionalGeneration",
+        {"d_model": 32, "num_layers": 2, "num_heads": 4, "n_positions": 64},
+    ),
+    "bart": ("BartForConditionalGeneration", {"d_model": 32, "max_position_embeddings": 64}),
+    "marian": ("MarianMTModel", {"d_model": 32, "max_position_embeddings": 64}),
+}
 TURNED_AWAY = {
-    "t5": ("T5ForConditionalGeneration", {"d_model": 32, "num_layers": 2, "num_heads": 4}),
-    "bart": ("BartForConditionalGeneration", {"d_model": 32}),
-    "marian": ("MarianMTModel", {"d_model": 32}),
+    "marian": TWO_PARTS["marian"],  # without its tokenizer.json
+    "m2m_100": ("M2M100ForConditionalGeneration", {"d_model": 32}),
+    "llava": ("LlavaForConditionalGeneration", {}),
     "whisper": ("WhisperForConditionalGeneration", {"d_model": 32}),
     "bert": ("BertLMHeadModel", SMALL),
     "llama": ("LlamaForSequenceClassification", {**SMALL, "num_labels": 3}),
@@ -56,9 +64,26 @@ def test_a_model_that_writes_is_taken(kind, tmp_path):
     assert profile.macs > 0
 
 
+@pytest.mark.parametrize("kind", TWO_PARTS)
+def test_a_model_that_reads_and_writes_is_taken(kind, tmp_path):
+    """As text to text; a README that says translation makes it that."""
+    (tmp_path / "tokenizer.json").write_text("{}", "utf-8")
+    profile = card(tmp_path, kind, *TWO_PARTS[kind])
+    (tmp_path / "README.md").write_text("---\npipeline_tag: translation\n---\n", "utf-8")
+    named = card(tmp_path, kind, *TWO_PARTS[kind])
+
+    assert profile.task is Task.TEXT_TO_TEXT
+    assert named.task is Task.TRANSLATION
+    assert profile.support.level in {SupportLevel.TESTED, SupportLevel.SHOULD_WORK}
+    assert profile.max_tokens == 64
+    assert profile.hidden_size == 32
+    assert profile.tied_embeddings
+    assert profile.macs > 0
+
+
 @pytest.mark.parametrize("kind", TURNED_AWAY)
 def test_what_we_cannot_write_with_is_turned_away_with_a_reason(kind, tmp_path):
-    """Models of two parts; a reader with a writer's head; a writer that chooses among labels."""
+    """Sound or pictures that become text; a reader with a writer's head; a writer among labels."""
     profile = card(tmp_path, kind, *TURNED_AWAY[kind])
 
     assert profile.support.level is SupportLevel.NOT_HERE

@@ -430,3 +430,24 @@ def test_another_seed_learns_another_table(tmp_path):
     )
 
     assert one.sha256 != two.sha256
+
+
+def test_the_part_that_reads_keeps_bits_of_its_own(tmp_path):
+    """8 where it reads and 4 where it writes; refused where nothing reads apart."""
+    names = ("model.encoder.layers.0.fc1", "model.decoder.layers.0.fc1", "lm_head")
+    chain = ["x", "read", "written", "y"]
+    nodes = [
+        helper.make_node("MatMul", [chain[at], f"w{at}"], [chain[at + 1]], name=f"{name}/MatMul")
+        for at, name in enumerate(names)
+    ]
+    stored = {f"w{at}": models.weights(64, 64, seed=at) for at in range(3)}
+    two = models.a_graph(tmp_path / "two.onnx", nodes, stored)
+    one = models.a_graph(tmp_path / "one.onnx", nodes[1:], {k: stored[k] for k in ("w1", "w2")},
+                         inputs={"read": (TensorProto.FLOAT, ["batch", 64])})  # fmt: skip
+    bench = models.a_bench(tmp_path)
+    made = apply("low_bit_weights", two, bench, reading=8)
+    products = [n for n in _graph.load(made.path).graph.node if n.op_type == "MatMulNBits"]
+
+    assert [_graph.attribute(node, "bits", 4) for node in products] == [8, 4, 8]
+    with pytest.raises(NotSupported):
+        apply("low_bit_weights", one, dataclasses.replace(bench, folder=tmp_path / "b"), reading=8)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from wizard import library, tasks
 from wizard.errors import ConfigUnreadable, RemoteCode
 from wizard.intake import given, source, work
 from wizard.intake.count import Count, count
+from wizard.intake.heads import task_of
 from wizard.nouns import (
     Family,
     ModelProfile,
@@ -31,36 +33,6 @@ from wizard.nouns import (
     jsonable,
 )
 
-# The endings of config.json's `architectures`, and the Hub task each one answers. Checked in
-# tests against the task names and AutoModel classes that optimum keeps.
-TASK_OF_ENDING = {
-    "ForSequenceClassification": "text-classification",
-    "ForImageClassification": "image-classification",
-    "ForTokenClassification": "token-classification",
-    "ForQuestionAnswering": "question-answering",
-    "ForMaskedLM": "fill-mask",
-    "ForMultipleChoice": "multiple-choice",
-    "ForCausalLM": "text-generation",
-    "LMHeadModel": "text-generation",
-    "ForConditionalGeneration": "text2text-generation",
-    "MTModel": "text2text-generation",
-    "ForObjectDetection": "object-detection",
-    "ForSemanticSegmentation": "image-segmentation",
-    "ForImageSegmentation": "image-segmentation",
-    "ForAudioClassification": "audio-classification",
-    "ForCTC": "automatic-speech-recognition",
-    "ForSpeechSeq2Seq": "automatic-speech-recognition",
-    "ForZeroShotImageClassification": "zero-shot-image-classification",
-    "ForDepthEstimation": "depth-estimation",
-    "Model": "feature-extraction",
-}
-# Of these, a ForSequenceClassification sorts sounds, not texts; checked as well.
-OF_SOUND = frozenset(
-    {
-        *("wav2vec2", "wav2vec2-bert", "wav2vec2-conformer", "hubert", "wavlm", "data2vec-audio"),
-        *("sew", "sew-d", "unispeech", "unispeech-sat"),
-    }
-)
 # What config.json must hold where it says anything at all; transformers checks the rest.
 KINDS = {
     "architectures": list,
@@ -71,7 +43,7 @@ KINDS = {
 }
 WRITERS = {"decoder", "encoder-decoder"}  # shapes of families that write texts
 # Raise it when a card says more or counts differently; older cards are then made anew.
-CARD_LAYOUT = 4
+CARD_LAYOUT = 5
 FED_WITH = {"pixel_values": "pictures", "input_ids": "texts", "input_values": "sound"}
 
 
@@ -198,6 +170,7 @@ def _profile(
     if taken:
         counted = taken.count(request)
     elif support.level is not SupportLevel.NOT_HERE:
+        support = _readable(support, family, found.files)
         counted = count(config, task, request, str(ref))
         support = _fed_as_expected(support, task, counted.fed_with)
     weights = sum(
@@ -228,7 +201,9 @@ def _profile(
         max_tokens=max_tokens,
         image_size=request.image_size,
         channels=_whole(config.get("num_channels")) or 3,
-        hidden_size=_whole(config.get("hidden_size") or config.get("n_embd")),
+        hidden_size=_whole(
+            config.get("hidden_size") or config.get("n_embd") or config.get("d_model")
+        ),
         layers=_layers(config),
         vocabulary=_whole(config.get("vocab_size")),
         depthwise_share=counted.depthwise / counted.conv if counted.conv else 0.0,
@@ -243,16 +218,6 @@ def _title(ref: ModelRef) -> str:
     if ref.source is Source.SAMPLE:
         return library.samples()[ref.name].title
     return Path(ref.name).name if ref.source is Source.FOLDER else ref.name
-
-
-def task_of(config: dict[str, Any]) -> str | None:
-    """The Hub's name of the task that config.json's architecture answers, or None."""
-    architecture = (config.get("architectures") or [""])[0]
-    if config.get("model_type") in OF_SOUND and architecture.endswith("ForSequenceClassification"):
-        return Task.AUDIO_CLASSIFICATION.value
-    endings = (end for end in TASK_OF_ENDING if architecture.endswith(end))
-    best = max(endings, key=len, default=None)
-    return TASK_OF_ENDING[best] if best else None
 
 
 def _support(config: dict[str, Any], task: str | None, family: Family | None) -> Support:
@@ -321,6 +286,14 @@ def _fed_as_expected(support: Support, task: Task | None, fed_with: str) -> Supp
     return Support(level=SupportLevel.NOT_HERE, because=because)
 
 
+def _readable(support: Support, family: Family | None, files: Mapping[str, int]) -> Support:
+    """Models of some families cannot be read without a certain file."""
+    if family is None or set(family.needs) <= set(files):
+        return support
+    level = SupportLevel.NOT_HERE
+    return Support(level=level, because=family.needs_because, nearest=family.nearest)
+
+
 def _nearest(family: Family | None) -> str | None:
     return family.nearest if family else None
 
@@ -353,7 +326,9 @@ def _layers(config: dict[str, Any]) -> int | None:
     depths = config.get("depths")
     if isinstance(depths, list) and all(isinstance(depth, int) for depth in depths):
         return sum(depths)
-    return _whole(config.get("num_hidden_layers") or config.get("n_layer"))
+    return _whole(
+        config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers")
+    )
 
 
 def _whole(value: object) -> int | None:

@@ -175,10 +175,20 @@ def _macs(model: Any, workload: Workload) -> int:
                 channels = getattr(model.config, "num_channels", 3)
                 model(pixel_values=torch.empty(batch, channels, side, side))
             else:
-                model(input_ids=torch.empty(batch, workload.tokens or 128, dtype=torch.long))
+                model(**_words(model, batch, workload.tokens or 128))
     except (*NO_SUCH_MODEL, NotImplementedError):
         return _closed_form(model, workload)
     return int(counter.get_total_flops()) // 2
+
+
+def _words(model: Any, batch: int, tokens: int) -> dict[str, Any]:
+    """A text; a model of two parts writes one token after it."""
+    import torch
+
+    given = {"input_ids": torch.empty(batch, tokens, dtype=torch.long)}
+    if getattr(model.config, "is_encoder_decoder", False):
+        given["decoder_input_ids"] = torch.empty(batch, 1, dtype=torch.long)
+    return given
 
 
 def _closed_form(model: Any, workload: Workload) -> int:

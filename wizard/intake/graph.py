@@ -166,7 +166,7 @@ def _huge(dims: Any) -> str:
 
 def guess_task(model: Any, config: dict[str, Any] | None, name: str) -> Task:
     """By config.json where there is one, else by inputs and outputs. Raises UploadRefused."""
-    from wizard.intake.card import task_of
+    from wizard.intake.heads import task_of
 
     said = tasks.known(task_of(config)) if config else None
     inputs = inputs_of(model)

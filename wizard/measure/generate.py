@@ -1,8 +1,9 @@
 """Writes text with a model that keeps what it has read: greedy, one token at a time.
 
 Loaded by path inside the measuring process, like feeds.py: numpy only, nothing of ours.
-Covers: continuing a prompt until a stop token or a limit, the milliseconds of the first and of
-each later token, how likely a given text is.
+Covers: continuing a prompt until a stop token or a limit, after a source where the model has a
+part that reads one; tokens that are never written; the milliseconds of the first and of each later
+token, how likely a given text is.
 Does not cover: sampling, beams, several texts at a time.
 """
 
@@ -18,13 +19,27 @@ if TYPE_CHECKING:
     Arrays = dict[str, np.ndarray[Any, Any]]
 
 PAST, PRESENT = "past_key_values.", "present."
+# Models of two parts: what is written has a name of its own; the source is one of these, and its
+# free axis (of a sound, that of the batch) is as short as nothing once it was read.
+WORDS, MASK = "decoder_input_ids", "attention_mask"
+SOURCES = {"input_ids": 1, "input_features": 0}
 
 
 class Writer:
-    """One session and the cache that it passes from call to call."""
+    """One session and the cache that it passes from call to call.
 
-    def __init__(self, session: Any) -> None:
+    `source`: the inputs of a model of two parts that it reads before it writes.
+    """
+
+    def __init__(
+        self,
+        session: Any,
+        source: Mapping[str, Any] | None = None,
+        never: Sequence[int] = (),
+    ) -> None:
         self._session = session
+        self._source = dict(source or {})
+        self._never = list(never)
         self._inputs = [one.name for one in session.get_inputs()]
         self._outputs = [one.name for one in session.get_outputs()]
         self._empty = {
@@ -49,10 +64,13 @@ class Writer:
         import numpy as np
 
         end = self._read + len(tokens)
+        words = np.asarray([tokens], np.int64)
         given = {
-            "input_ids": np.asarray([tokens], np.int64),
-            "attention_mask": np.ones((1, end), np.int64),
+            "input_ids": words,
+            WORDS: words,
+            MASK: np.ones((1, end), np.int64),
             "position_ids": np.arange(self._read, end, dtype=np.int64)[None],
+            **(was_read(self._source) if self._read else self._source),
             **self._past,
         }
         found = self._session.run(None, {name: given[name] for name in self._inputs})
@@ -65,13 +83,17 @@ class Writer:
         self, prompt: Sequence[int], limit: int, stops: Sequence[int]
     ) -> tuple[list[int], list[float]]:
         """At most `limit` likeliest next tokens, without the stop token; milliseconds of each."""
+        import numpy as np
+
         self.begin()
         said: list[int] = []
         taken: list[float] = []
         following = list(prompt)
         while len(said) < limit:
             began = time.perf_counter()
-            token = int(self.read(following)[-1].argmax())
+            logits = self.read(following)[-1]
+            logits[self._never] = -np.inf
+            token = int(logits.argmax())
             taken.append(1000 * (time.perf_counter() - began))
             if token in stops:
                 break
@@ -112,10 +134,22 @@ def one_more(session: Any, given: Mapping[str, Any]) -> Arrays:
     names = [one.name for one in session.get_outputs()]
     inputs = {one.name: given[one.name] for one in session.get_inputs()}
     told = dict(zip(names, session.run(None, inputs), strict=True))
+    past = {name: told[name.replace(PAST, PRESENT)] for name in given if name.startswith(PAST)}
+    if WORDS in given:
+        source = {name: given[name] for name in (*SOURCES, MASK) if name in given}
+        return {**was_read(source), WORDS: given[WORDS][:, -1:], **past}
     batch, tokens = given["input_ids"].shape
     return {
         "input_ids": given["input_ids"][:, -1:],
         "attention_mask": np.ones((batch, tokens + 1), np.int64),
         "position_ids": np.full((batch, 1), tokens, np.int64),
-        **{name: told[name.replace(PAST, PRESENT)] for name in given if name.startswith(PAST)},
+        **past,
+    }
+
+
+def was_read(source: Mapping[str, Any]) -> Arrays:
+    """A source that is in the cache already: nothing of it, and its mask."""
+    return {
+        name: value[(slice(None),) * SOURCES[name] + (slice(0),)] if name in SOURCES else value
+        for name, value in source.items()
     }

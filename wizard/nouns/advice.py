@@ -93,6 +93,7 @@ class Family:
 
     `model_types` are config.json's `model_type` values; `shape` is "encoder", "cnn", "vision
     transformer", "decoder" or "encoder-decoder"; `tested` names what it was tested with;
+    `needs` are files without which a model of it cannot be read, and `needs_because` says why;
     `siblings` are small checkpoints of this family that stand in for larger models.
     """
 
@@ -104,6 +105,8 @@ class Family:
     supported: bool = True
     because: str = ""
     nearest: str | None = None
+    needs: tuple[str, ...] = ()
+    needs_because: str = ""
     sources: tuple[str, ...] = ()
     siblings: tuple[Sibling, ...] = ()
 

@@ -86,6 +86,9 @@ class Task(StrEnum):
     AUDIO_CLASSIFICATION = "audio-classification"
     SPEECH_RECOGNITION = "automatic-speech-recognition"
     TEXT_GENERATION = "text-generation"
+    TEXT_TO_TEXT = "text2text-generation"
+    TRANSLATION = "translation"
+    SUMMARIZATION = "summarization"
     SENTENCE_SIMILARITY = "sentence-similarity"
     TOKEN_CLASSIFICATION = "token-classification"  # noqa: S105 - no password
     QUESTION_ANSWERING = "question-answering"

@@ -1,8 +1,9 @@
-"""A causal language model's checkpoint as one ONNX file with the same answers, cache included.
+"""The checkpoint of a model that writes as one ONNX file with the same answers, cache included.
 
-Covers: export through _decoder.py, tidying, agreement of logits and cache with PyTorch at four
-shapes that the exporter never saw: a first call, a long text, single tokens after cached ones.
-Does not cover: the wrapper itself (_decoder.py), caching and where files go (to_onnx.py).
+Covers: export through _decoder.py, or _encoder_decoder.py for models of two parts; tidying,
+agreement of logits and cache with PyTorch at four shapes that the exporter never saw: a first
+call, a long text, single tokens after cached ones.
+Does not cover: the wrappers themselves, caching and where files go (to_onnx.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.nouns import Task
-from wizard.strategies import _decoder, _graph
+from wizard.strategies import _decoder, _encoder_decoder, _graph
 from wizard.strategies._checkpoint import load, shape_of
 from wizard.strategies._torch import Parity, tidy
 
@@ -34,25 +35,29 @@ def checked_export(
     with _graph.quiet():
         report(0.05, "loading PyTorch")
         model = load(folder, task)
-        cache = _decoder.cache_of(model)
+        parts: Any = _encoder_decoder if model.config.is_encoder_decoder else _decoder
+        cache = parts.cache_of(model)
         vocabulary = model.get_input_embeddings().num_embeddings
-        module = _decoder.wrapped(model)
+        module = parts.wrapped(model)
         report(0.2, "reading the computation")
-        given = [_decoder.feed(cache, vocabulary, *one) for one in _decoder.UNSEEN]
-        expected = [_decoder.answers(module, one) for one in given]
+        given = [parts.feed(cache, vocabulary, *one) for one in parts.UNSEEN]
+        expected = [parts.answers(module, one) for one in given]
         raw = path.with_name("raw.onnx")
-        program = _decoder.trace(module, cache, vocabulary, opset)
+        program = parts.trace(module, cache, vocabulary, opset)
         program.save(str(raw), external_data=True)
         del model, module, program  # their memory is needed for the file's own weights
         gc.collect()
         report(0.7, "tidying the file")
         tidy(raw, path, shape_of(folder))
         report(0.8, "comparing the answers")
-        return compare(given, expected, path)
+        return compare(given, expected, path, parts.UNSEEN)
 
 
 def compare(
-    given: list[dict[str, Any]], expected: list[list[np.ndarray[Any, Any]]], path: Path
+    given: list[dict[str, Any]],
+    expected: list[list[np.ndarray[Any, Any]]],
+    path: Path,
+    shapes: tuple[tuple[int, ...], ...] = _decoder.UNSEEN,
 ) -> Parity:
     """Every output, cache included, at every shape."""
     import numpy as np
@@ -63,6 +68,7 @@ def compare(
     for one, wanted in zip(given, expected, strict=True):
         found = session.run(None, {name: one[name] for name in names})
         for left, right in zip(found, wanted, strict=True):
-            difference = np.abs(left - right).max() if left.shape == right.shape else np.inf
+            alike = left.shape == right.shape
+            difference = np.abs(left - right).max(initial=0) if alike else np.inf
             largest = max(largest, float(np.nan_to_num(difference, nan=np.inf)))
-    return Parity(largest_difference=largest, shapes=_decoder.UNSEEN)
+    return Parity(largest_difference=largest, shapes=shapes)

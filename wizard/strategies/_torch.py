@@ -22,7 +22,7 @@ from wizard import tasks
 from wizard.errors import ExportFailed, NotSupported
 from wizard.examples.hearing import shape_heard
 from wizard.nouns import Task
-from wizard.strategies import _graph
+from wizard.strategies import _graph, _reshapes
 from wizard.strategies._checkpoint import Shape, as_numbered_before, load, reason, shape_of
 
 if TYPE_CHECKING:
@@ -243,6 +243,7 @@ def tidy(raw: Path, path: Path, shape: Shape) -> None:
     for left in (raw, raw.with_name(raw.name + ".data")):
         left.unlink(missing_ok=True)
     name_after_modules(model, shape)
+    _reshapes.settle(model)
     _graph.fold_transposed_weights(model)
     _graph.drop_unused(model)
     _graph.save(model, path)

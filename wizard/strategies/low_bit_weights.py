@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 TITLE = "Fitted low-bit weights"
+READS, WRITES = "encoder", "decoder"  # the parts by the modules' names
 LAST_BITS, LAST_BLOCK = 8, 32
 
 
@@ -34,8 +35,9 @@ class Settings(nouns.Settings):
     """`block`: numbers that share a scale. `even`: multiply loud columns out of the weights.
 
     `method`: how the ends of a block are found. `embeddings`: their bits, 32 leaves them alone.
-    `spare_last`: the last layer in 8 bits. `informed`: choose codes by what the layers see on up
-    to `samples` sample rows.
+    `reading`: bits of the part that reads, in a model of two parts; 0 is as many as the part that
+    writes. `spare_last`: the last layer in 8 bits. `informed`: choose codes by what the layers see
+    on up to `samples` sample rows.
     """
 
     bits: Literal[2, 4] = 4
@@ -43,6 +45,7 @@ class Settings(nouns.Settings):
     method: Literal["nearest", "clipping"] = "clipping"
     even: bool = True
     embeddings: Literal[2, 4, 8, 32] = 4
+    reading: Literal[0, 4, 8] = 0
     spare_last: bool = True
     informed: bool = False
     samples: int = 128
@@ -59,6 +62,22 @@ def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
     if found.matmul == 0:
         because = "no matrix multiplication with stored weights: there is nothing to quantize"
         raise NotSupported(strategy=TITLE, because=because)
+    if settings.reading and not _of_two_parts(artifact.path):
+        because = "it has no part of its own that reads, which could get more bits"
+        raise NotSupported(strategy=TITLE, because=because)
+
+
+def _of_two_parts(path: Path) -> bool:
+    names = [node.name for node in _graph.load_graph(path).graph.node]
+    return any(_part(name) == READS for name in names) and any(
+        _part(name) == WRITES for name in names
+    )
+
+
+def _part(name: str) -> str:
+    """`encoder` of `model.encoder.layers.0.fc1/MatMul`, `decoder`, or nothing."""
+    parts = [one for one in name.partition("/")[0].split(".")[:2] if one in {READS, WRITES}]
+    return parts[0] if parts else ""
 
 
 def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
@@ -108,11 +127,13 @@ def _form_of(
     heads: set[str],
     settings: Settings,
 ) -> _lowbit.Form:
-    """Eight bits for the last layer; the widest block that the inputs fill, if one does."""
+    """Eight bits for the last layer, else its part's; the widest block that the inputs fill."""
     spared = node.output[0] in heads
     wanted = min(settings.block, LAST_BLOCK) if spared else settings.block
     block = _lowbit.block_for(known[node.input[1]].dims[0], wanted) or wanted
-    return _form(settings, LAST_BITS if spared else settings.bits, block)
+    reads = settings.reading and _part(node.name) == READS
+    own = settings.reading if reads else settings.bits
+    return _form(settings, LAST_BITS if spared else own, block)
 
 
 def _matrices(model: onnx.ModelProto) -> list[onnx.NodeProto]:

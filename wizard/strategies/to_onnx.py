@@ -2,7 +2,8 @@
 
 Covers: every task of wizard/tasks; dynamic batch and sequence;
 agreement with PyTorch at two other shapes; a cache by content, hit without importing torch.
-Does not cover: decoders that generate, encoder-decoders, speech; pictures of varying size.
+Does not cover: the wrappers of models that write (_decoder.py, _encoder_decoder.py); pictures of
+varying size.
 Own wrappers over torch.onnx.export: no other exporter follows transformers 5.
 """
 
@@ -165,7 +166,8 @@ def _taken(folder: Path, path: Path) -> dict[str, Any]:
 def _exported(folder: Path, task: Task, path: Path, settings: Settings, bench: Workbench) -> Parity:
     """A model that writes keeps what it has read; all others answer in one go."""
     if tasks.writes(task):
-        export = _large.checked_export if _large.is_large(folder) else _causal.checked_export
+        large = task is Task.TEXT_GENERATION and _large.is_large(folder)
+        export = _large.checked_export if large else _causal.checked_export
         return export(folder, task, path, opset=settings.opset, report=bench.report)
     return checked_export(
         folder,

@@ -1,8 +1,9 @@
 """Texts that a model with a cache writes, and how likely the expected ones are to it.
 
-Covers: greedy writing from a prompt; the likeliest token and the negative log likelihood of the
-expected one at each place of the expected text (of the prompt itself where nothing is expected);
-the text of the tokens; the request after another, for timing each further token.
+Covers: greedy writing from a prompt, after a source where there is one; the likeliest token and
+the negative log likelihood of the expected one at each place of the expected text (of the prompt
+itself where nothing is expected); the text of the tokens; the request after another, for timing
+each further token.
 Does not cover: how right a text is (scorers/written.py), writing itself (measure/generate.py).
 """
 
@@ -47,10 +48,13 @@ def run(session: Any, inputs: Arrays, beside: Path) -> Arrays:
     import numpy as np
 
     generate = _generate()
-    prompt = [int(one) for one in inputs["input_ids"][0]]
+    words = generate.WORDS if generate.WORDS in inputs else "input_ids"
+    source = {name: inputs[name] for name in (*generate.SOURCES, generate.MASK) if name in inputs}
+    prompt = [int(one) for one in inputs[words][0]]
     target = [int(one) for one in inputs["target"][0]]
     stops = [int(one) for one in inputs["stops"]]
-    writer = generate.Writer(session)
+    never = [int(one) for one in inputs.get("never", ())]
+    writer = generate.Writer(session, {} if words == "input_ids" else source, never)
     said, taken = writer.write(prompt, int(inputs["limit"][0]), stops)
     top, unlikely, expected = writer.thoughts(prompt, target)
     text = _tokenizer(beside / TOKENIZER).decode(said, skip_special_tokens=True)

@@ -9,7 +9,7 @@ one early difference does not count again at every later place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wizard.measure.answered import Answered
@@ -52,22 +52,43 @@ def score(
     asked: str,
 ) -> Quality:
     """Exact match where texts were expected and no other metric is asked for, else agreement."""
+    return score_by(EXACT_MATCH, {EXACT_MATCH: exact}, answered, examples, first, asked)
+
+
+def exact(said: Sequence[str], expected: Sequence[Sequence[str]]) -> Array:
+    """1 where a text is one of those expected, letter by letter, else 0; [rows, 1]."""
+    import numpy as np
+
+    right = [
+        text in {one.strip() for one in any_of} for text, any_of in zip(said, expected, strict=True)
+    ]
+    return np.asarray(right, dtype=float)[:, None]
+
+
+def score_by(
+    usual: str,
+    counts: Mapping[str, Callable[[Sequence[str], Sequence[Sequence[str]]], Array]],
+    answered: Answered,
+    examples: ExampleSet,
+    first: Answered | None,
+    asked: str,
+) -> Quality:
+    """By the measure `usual` where texts were expected and no other is asked for, else agreement.
+
+    `counts`: by measure, what is counted in each row, from the texts said and those expected.
+    """
     import numpy as np
 
     said = tuple(_texts(answered))
     expected = tuple(one[0].strip() for one in examples.answers)
     unlikely = np.array([float(one.sum()) for one in answered.of("unlikely")])
-    counts = np.array([len(one) for one in answered.of("unlikely")])
-    counted = {PERPLEXITY: np.stack([_finite(unlikely), counts], axis=1)}
+    tokens = np.array([len(one) for one in answered.of("unlikely")])
+    counted = {PERPLEXITY: np.stack([_finite(unlikely), tokens], axis=1)}
     if expected:
-        right = [
-            text in {one.strip() for one in any_of}
-            for text, any_of in zip(said, examples.answers, strict=True)
-        ]
-        counted[EXACT_MATCH] = np.asarray(right, dtype=float)[:, None]
+        counted |= {name: count(said, examples.answers) for name, count in counts.items()}
     same = _same(answered, first) if first is not None else np.array([])
     agreement = mean(same, "share") if len(same) else None
-    chosen = _chosen(asked, counted)
+    chosen = _chosen(asked, counted, usual)
     answers = Answers(
         rows=examples.rows,
         agreement=tuple(round(float(one), 6) for one in same),
@@ -89,10 +110,10 @@ def _value(
     return agreement or whole(rows)
 
 
-def _chosen(asked: str, counted: Mapping[str, Array]) -> str:
+def _chosen(asked: str, counted: Mapping[str, Array], usual: str) -> str:
     if asked in counted:
         return asked
-    return EXACT_MATCH if EXACT_MATCH in counted and asked != AGREEMENT_ASKED else AGREEMENT
+    return usual if usual in counted and asked != AGREEMENT_ASKED else AGREEMENT
 
 
 def _texts(answered: Answered) -> list[str]:

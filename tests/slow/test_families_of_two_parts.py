@@ -1,0 +1,87 @@
+"""Families that read and then write: a tiny random one of each, exported and held to PyTorch.
+
+Covers: agreement of logits and both caches at four shapes, later calls with an empty source among
+them; a text written token by token as transformers does; Optimum's names; the record of exports.
+Does not cover: quality, which random weights do not have (the translations sample has).
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from tests.slow.test_every_family_exports import record
+from wizard.measure.generate import Writer
+from wizard.nouns import Task
+from wizard.strategies import _causal, _graph
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+T5 = {
+    "vocab_size": 96, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4,
+    "decoder_start_token_id": 0,
+}  # fmt: skip
+BART = {
+    "vocab_size": 96, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2,
+    "encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48, "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 1,
+    "eos_token_id": 2, "decoder_start_token_id": 2,
+}  # fmt: skip
+FAMILIES = {
+    "t5": T5,
+    "mt5": {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+    "bart": BART,
+    "pegasus": BART,
+    "marian": BART,
+    "m2m_100": BART,
+}
+SOURCE, WRITTEN = (5, 9, 40, 17, 2), 12
+
+
+def a_model(kind):
+    """Random weights of that family, the same ones every time."""
+    import torch
+    import transformers
+
+    torch.manual_seed(3)
+    config = transformers.AutoConfig.for_model(kind, **FAMILIES[kind])
+    return transformers.AutoModelForSeq2SeqLM.from_config(config).eval()
+
+
+def as_transformers(model):
+    """Greedy, without an end and without forced tokens."""
+    import torch
+
+    nothing = dict.fromkeys(("eos_token_id", "forced_eos_token_id", "forced_bos_token_id"))
+    with torch.no_grad():
+        said = model.generate(
+            torch.tensor([SOURCE]), max_new_tokens=WRITTEN, do_sample=False, num_beams=1,
+            pad_token_id=0, **nothing,
+        )  # fmt: skip
+    return said[0, 1:].tolist()
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_family_of_two_parts_says_the_same_without_pytorch(kind, tmp_path):
+    """Logits and caches agree within 1e-3 at every shape; twelve greedy tokens are the same."""
+    model = a_model(kind)
+    model.save_pretrained(tmp_path / "model")
+    path = tmp_path / "model.onnx"
+    parity = _causal.checked_export(
+        tmp_path / "model", Task.TEXT_TO_TEXT, path, opset=20, report=lambda *_: None
+    )
+    session = _graph.session(path)
+    source = {"input_ids": np.array([SOURCE]), "attention_mask": np.ones((1, 5), np.int64)}
+    start = model.config.decoder_start_token_id
+    said, _ = Writer(session, source).write([start], WRITTEN, ())
+    shapes = {one.name: one.shape for one in session.get_inputs()}
+
+    assert parity.largest_difference <= 1e-3
+    assert 0 in {shape[1] for shape in parity.shapes}
+    assert said == as_transformers(model)
+    assert shapes["past_key_values.1.encoder.value"] == ["batch", 4, "past_source", 8]
+    assert shapes["past_key_values.1.decoder.key"] == ["batch", 4, "past_sequence", 8]
+    if os.environ.get("WIZARD_RECORD"):
+        record(kind, Task.TEXT_TO_TEXT, parity)
