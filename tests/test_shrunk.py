@@ -1,5 +1,6 @@
 """What the audit says of files that are smaller without fewer bits."""
 
+import numpy as np
 from onnx import helper
 
 from tests import strategy_models as models
@@ -43,3 +44,15 @@ def test_zeros_are_counted(tmp_path):
 
     label = audit(a_product(tmp_path / "w.onnx", weight).path).label
     assert label == "32-bit weights, not compressed, 50% zeros"
+
+
+def test_a_bias_of_zeros_is_no_weight(tmp_path):
+    """Marian's last layer adds one row of them; that makes no sparse model."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], name="one"),
+        helper.make_node("Add", ["h", "b"], ["y"], name="bias"),
+    ]
+    stored = {"w": models.weights(64, 1024), "b": np.zeros((1, 1024), np.float32)}
+    kept = stored | {"scales": np.zeros((1024, 1), np.float32)}
+
+    assert "zeros" not in audit(models.a_graph(tmp_path / "b.onnx", nodes, kept).path).label

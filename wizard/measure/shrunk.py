@@ -79,7 +79,7 @@ def _zeros(stored: Mapping[str, Any], content: Callable[[Any], bytes]) -> float:
     types = {FLOAT: np.float32, FLOAT16: np.float16}
     for tensor in stored.values():
         kind = types.get(tensor.data_type)
-        if kind is None or len(tensor.dims) < 2:
+        if kind is None or sum(size > 1 for size in tensor.dims) < 2:  # a bias, or scales
             continue
         values = np.frombuffer(content(tensor), kind)
         if values.size >= SMALL:

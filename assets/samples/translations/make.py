@@ -28,7 +28,7 @@ import grammar  # noqa: E402 - it lies beside this folder, not on the path
 
 SEED = 23
 VOCABULARY = 1500
-# As many are drawn; English ones are left out. A seventh of the test is phrased as no row learnt.
+# As many are drawn; English ones are left out. A sixth of the test is phrased as no row learnt.
 TRAIN_ROWS, CALIBRATION_ROWS, TEST_ROWS, NEW_ROWS = 20_000, 400, 800, 160
 TYPOS = 0.05
 EPOCHS, BATCH, RATE = 6, 64, 3e-3
