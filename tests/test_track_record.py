@@ -203,6 +203,15 @@ def test_a_check_shares_recipes_between_rules():
     assert len(check.plan.candidates) < len(behind)
 
 
+def test_a_busy_machine_misses_no_speed():
+    """What it measured is too slow for the range by its whole interval, and others were at work."""
+    rule = a_rule(expect={"speed_ratio": (1.2, 1.8)})
+    calm = a_trial(speed_ratio=0.8, speed_between=(0.7, 0.9))
+
+    assert overall(rule, calm) is Verdict.MISS
+    assert overall(rule, dataclasses.replace(calm, busy=True)) is Verdict.CANNOT_TELL
+
+
 def test_what_a_rule_forbids_is_not_checked():
     """No plan holds such a recipe, so its failure would say nothing of the rule behind it."""
     profile, device = plans.profile_of("intents"), this_machine(a_host())

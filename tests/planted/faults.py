@@ -54,6 +54,8 @@ class Fault:
 
 
 FAULTS: list[Fault] = []
+# A token of the sample that writes, neither padding nor an end.
+WORD = 500
 
 
 def fault(title: str, *names: str, verdict: Verdict | None = None):
@@ -113,6 +115,20 @@ def saturated_confidence() -> Told:
         after_output(model, helper.make_node("Mul", ["planted", "thousand"], [output_of(model)]))
 
     return told_of("saturated", change)
+
+
+@fault("one word for ever", "repeat themselves over and over")
+def endless_repetition() -> Told:
+    """A model that writes finds one word likelier than any other, after every word."""
+    here = stage("calls", rows=40)
+
+    def change(model: onnx.ModelProto) -> None:
+        loud = np.zeros(here.profile.vocabulary, np.float32)
+        loud[WORD] = 1e3
+        model.graph.initializer.append(numpy_helper.from_array(loud, "loud"))
+        after_output(model, helper.make_node("Add", ["planted", "loud"], [output_of(model)]))
+
+    return here.tell(here.changed("endless", change))
 
 
 @fault("all vectors in one cone", "point the same way")

@@ -214,6 +214,7 @@ def first_rows(rows: ExampleSet, count: int) -> ExampleSet:
         images=images,
         labels=cut(rows.labels),
         target=cut(rows.target),
+        answers=cut(rows.answers),
         columns={name: cut(values) for name, values in rows.columns.items()},
         rows=cut(rows.rows),
     )

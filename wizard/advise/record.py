@@ -81,13 +81,19 @@ Evidence = Mapping[str, Sequence[Trial]]
 
 
 def ranges(rule: Rule, trial: Trial) -> Mapping[str, Verdict]:
-    """Whether a run kept each range of the rule; none of them when it gave no model."""
+    """Whether a run kept each range of the rule; none of them when it gave no model.
+
+    A busy machine cannot tell that a speed was missed.
+    """
     seen = {
         SIZE: _seen(trial.size_ratio, None),
         SPEED: _seen(trial.speed_ratio, trial.speed_between),
         DROP: _seen(trial.drop_points, trial.drop_between),
     }
-    return {name: _kept(name, seen[name], span) for name, span in rule.expect.items()}
+    found = {name: _kept(name, seen[name], span) for name, span in rule.expect.items()}
+    if trial.busy and found.get(SPEED) is Verdict.MISS:
+        found[SPEED] = Verdict.CANNOT_TELL
+    return found
 
 
 Seen: TypeAlias = tuple[float, float, float] | None
