@@ -6,10 +6,10 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from wizard import intake, library, tasks
+from wizard.examples import pictures
 from wizard.nouns import Task
 
 SAMPLES = library.assets_folder() / "samples"
@@ -85,11 +85,13 @@ def test_intents_is_balanced():
     assert max(counts) <= 3 * min(counts)
 
 
-def test_no_text_is_in_calibration_and_test():
+@pytest.mark.parametrize("name", ["intents", "slots", "calls", "topics"])
+def test_no_text_is_in_calibration_and_test(name):
     """Disjoint whatever the case of the letters."""
-    learnt = {row["text"].casefold() for row in rows("intents", "calibration")}
-    judged = {row["text"].casefold() for row in rows("intents", "test")}
+    learnt = {row["text"].casefold() for row in rows(name, "calibration")}
+    judged = {row["text"].casefold() for row in rows(name, "test")}
 
+    assert learnt
     assert not learnt & judged
 
 
@@ -102,12 +104,14 @@ def test_no_sentence_is_in_calibration_and_test():
     assert not learnt & judged
 
 
-def test_no_picture_is_in_calibration_and_test():
+@pytest.mark.parametrize("name", ["digits", "scenes"])
+def test_no_picture_is_in_calibration_and_test(name):
     """Neither the original row nor the pixels."""
     parts = {}
     for part in ("calibration", "test"):
-        images = np.load(SAMPLES / "digits" / "data" / f"{part}-images.npy", allow_pickle=False)
-        assert len(images) == len(rows("digits", part))
+        images = pictures.Stored(next((SAMPLES / name / "data").glob(f"{part}-images.np*")))
+        assert len(rows(name, part)) > 50
+        images = [images[at] for at in range(len(rows(name, part)))]
         parts[part] = {image.tobytes() for image in images}
 
     assert not parts["calibration"] & parts["test"]

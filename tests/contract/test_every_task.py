@@ -1,12 +1,13 @@
 """Every task's card leads to what it names, and every kind of answer keeps the same promises."""
 
 import importlib
+import re
 
 import numpy as np
 import pytest
 
 from wizard import library, tasks
-from wizard.bundle.pack import TEMPLATES
+from wizard.bundle.pack import TEMPLATES, run_script
 from wizard.measure import answered, metrics
 from wizard.measure.quality import AGREEMENT_ASKED
 from wizard.nouns import Task
@@ -48,6 +49,15 @@ def test_a_task_that_reads_tables_knows_their_columns(task):
 
     assert bool(card.layouts) == (card.rows == "table")
     assert names == [name.casefold() for name in names]
+
+
+@pytest.mark.parametrize("task", sorted(one for one in CARDS if CARDS[one].asks))
+def test_nothing_is_left_to_fill_in_in_a_script(task, tmp_path):
+    """But the model's name; a placeholder would be sent to the model as a text."""
+    script = run_script(CARDS[task], tmp_path)
+
+    assert set(re.findall(r"@[A-Z]+@", script)) == {"@MODEL@"}
+    compile(script, "run.py", "exec")
 
 
 def test_every_task_has_a_card_or_is_not_named():

@@ -123,16 +123,23 @@ def _carried(folder: Path, model_folder: Path, work: Path) -> None:
 
 
 def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
-    task = tasks.card_of(outcome.plan.profile.task)
+    run = run_script(tasks.card_of(outcome.plan.profile.task), folder)
+    check = (TEMPLATES / "check.py.txt").read_text(encoding="utf-8")
+    for target, text in (("run.py", run), ("check.py", check)):
+        (folder / target).write_text(text.replace("@MODEL@", name), encoding="utf-8")
+
+
+def run_script(task: tasks.TaskCard, folder: Path) -> str:
+    """The task's example in Python, all but the model's name filled in from `folder`."""
     run = (TEMPLATES / task.script).read_text(encoding="utf-8")
+    if task.asks:
+        run = run.replace('"@EXAMPLE@"', json.dumps(task.asks[0].example, ensure_ascii=False))
     if task.reads is tasks.Reads.SOUND:
         run = run.replace("@SETTINGS@", json.dumps(hearing.read(folder)))
         run = run.replace(HEARING, f"\n\n{hearing.written_out()}")
     elif "@SETTINGS@" in run:
         run = run.replace("@SETTINGS@", json.dumps(processor.read(folder)))
-    check = (TEMPLATES / "check.py.txt").read_text(encoding="utf-8")
-    for target, text in (("run.py", run), ("check.py", check)):
-        (folder / target).write_text(text.replace("@MODEL@", name), encoding="utf-8")
+    return run
 
 
 def _check_data(folder: Path, plan: Plan, model: Path, feeds: Feeds) -> None:

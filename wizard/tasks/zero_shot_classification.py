@@ -22,7 +22,7 @@ CARD = TaskCard(
     labels=True,
     stands_in_for=(Task.TEXT_CLASSIFICATION,),
     asks=(
-        Field(label="Your text", example="play the next song a little louder"),
+        Field(label="Your text", example="turn the volume up in the kitchen"),
         Field(
             label="The labels to choose from, with commas between them",
             example="music, light and heating, shopping",

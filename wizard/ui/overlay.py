@@ -15,7 +15,7 @@ from typing import Any
 from wizard.nouns import Json
 
 COLOURS = 8
-HIGH = 12  # per cent from the top: a name above the box would be cut off
+HIGH, FAR = 12, 60  # per cent from the top and the left: a name would be cut off
 
 
 def drawn(picture: Json, answer: Mapping[str, Json], whose: str) -> str:
@@ -51,7 +51,8 @@ def _box(name: str, label: int, *place: float) -> str:
     """`place` is left, top, width, height in shares of the sides."""
     left, top, width, height = (100 * min(1.0, max(0.0, part)) for part in place)
     style = f"left:{left:.1f}%;top:{top:.1f}%;width:{width:.1f}%;height:{height:.1f}%"
-    css = f"bx k{label % COLOURS}{' low' if top < HIGH else ''}"
+    turned = (" low" if top < HIGH else "") + (" end" if left > FAR else "")
+    css = f"bx k{label % COLOURS}{turned}"
     return f"<span class='{css}' style='{style}' aria-hidden='true'><b>{escape(name)}</b></span>"
 
 

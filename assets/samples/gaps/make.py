@@ -1,6 +1,6 @@
 """Makes the `gaps` sample: a small BERT that says which word is missing in a voice command.
 
-Run: `python assets/samples/gaps/make.py` (about three minutes on one core).
+Run: `python assets/samples/gaps/make.py` (five to eight minutes on one core).
 Covers: commands in English and German with a word left out, the vocabulary, training, the baseline.
 Does not cover: the phrasings (grammar.py), general language.
 Deterministic for given versions: one thread, every draw seeded.
