@@ -15,7 +15,6 @@ from wizard.nouns import Task
 SAMPLES = library.assets_folder() / "samples"
 NAMES = sorted(library.samples())
 WITHOUT_A_MODEL = {
-    Task.QUESTION_ANSWERING,
     Task.FILL_MASK,
     Task.OBJECT_DETECTION,
 }
