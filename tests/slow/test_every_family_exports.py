@@ -1,7 +1,8 @@
 """Every family that is called ours is exported with random weights and answers as PyTorch does.
 
-Covers: each family and each of its tasks, at three shapes; the record that README's table is made
-of. `WIZARD_RECORD=1` writes it anew.
+Covers: each family with one of its tasks, each task with some family, at three shapes;
+`WIZARD_RECORD=1` tries all of them (six minutes) and writes the record anew that README's table is
+made of.
 """
 
 import json
@@ -17,16 +18,16 @@ from wizard.strategies._torch import checked_export
 
 RECORD = library.presets_folder() / "exports.json"
 LARGEST = 1e-3
+ALL = bool(os.environ.get("WIZARD_RECORD"))
 
 
 def cases():
     """(model type, task) of every text family; tasks of one architecture share an export."""
-    for kind in TEXT_MODELS:
+    for at, kind in enumerate(TEXT_MODELS):
         family = next(one for one in library.families().values() if kind in one.model_types)
-        for name in family.tasks:
-            card = tasks.card_of(Task(name))
-            if not card.stands_in_for:
-                yield kind, card.task
+        cards = [tasks.card_of(Task(name)) for name in family.tasks]
+        own = [card.task for card in cards if not card.stands_in_for]
+        yield from ((kind, task) for task in (own if ALL else [own[at % len(own)]]))
 
 
 def record(kind, task, parity):
@@ -48,5 +49,5 @@ def test_a_family_answers_the_same_in_onnx(kind, task, tmp_path: Path):
 
     assert parity.largest_difference <= LARGEST
     assert len(parity.shapes) == 3
-    if os.environ.get("WIZARD_RECORD"):
+    if ALL:
         record(kind, task, parity)

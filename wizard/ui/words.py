@@ -186,7 +186,7 @@ EXPERT = "For experts: try one technique only"
 ALL_OF_THEM = "All of them, best first"
 
 # ------------------------------------------------------------------ 5 Run
-RUN_TITLE = "Running"
+RUN_TITLE = "The run, step by step"
 RUN_LEAD = "You can close this page; the run goes on, and the link below leads back to it."
 LINK = "Link to this run"
 LINK_HINT = "Whoever has the link can see this run, and cancel it."
