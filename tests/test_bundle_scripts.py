@@ -24,7 +24,7 @@ from wizard.nouns import ExampleSet, Task, Workload
 WITH_KITS = [
     task
     for task, card in tasks.cards().items()
-    if card.rows == "pictures" or (card.rows == "table" and task is not Task.TEXT_GENERATION)
+    if card.rows == "pictures" or (card.rows == "table" and not card.writes)
 ]
 SCRIPTS = sorted(TEMPLATES.glob("*.py.txt"))
 NAME = "onnx/model.onnx"

@@ -1,6 +1,9 @@
 """Models of two parts: read once, written greedily, scored by what the field counts."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from tests import a_rewriter
-from tests.factories import a_profile
+from tests.factories import a_plan, a_profile
+from wizard.bundle.pack import _scripts
 from wizard.errors import ConfigUnreadable
 from wizard.examples import load_feeds, prepare
 from wizard.examples.preparers import sources
@@ -128,6 +132,21 @@ def test_rows_become_scored_texts(home, tmp_path):
     assert found.also["exact match"].value == 0.5
     assert found.also["ROUGE-L"].value == pytest.approx((1 + 0.8) / 2)
     assert found.also["perplexity"].value > 1
+
+
+def test_the_script_of_the_bundle_rewrites(home, tmp_path):
+    """run.py as it is packed, with an example in it and with a text of one's own."""
+    profile = a_profile_of()
+    for name in ("config.json", "tokenizer.json", "model.onnx"):
+        shutil.copyfile(home / name, tmp_path / name)
+    plan = a_plan(profile=profile)
+    _scripts(tmp_path, type("Planned", (), {"plan": plan}), "model.onnx")
+    said = subprocess.run(
+        [sys.executable, "run.py", "w4 w7 w5"], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert said.stdout.splitlines()[0] == "w4 w7 w5", said.stderr
+    assert "@" not in (tmp_path / "run.py").read_text("utf-8")
 
 
 def test_bleu_is_sacrebleus():
