@@ -15,7 +15,6 @@ from wizard.nouns import Task
 SAMPLES = library.assets_folder() / "samples"
 NAMES = sorted(library.samples())
 WITHOUT_A_MODEL = {
-    Task.FILL_MASK,
     Task.OBJECT_DETECTION,
 }
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,7 +83,7 @@ def test_intents_is_balanced():
     assert max(counts) <= 3 * min(counts)
 
 
-@pytest.mark.parametrize("name", ["intents", "slots", "calls", "topics"])
+@pytest.mark.parametrize("name", ["intents", "slots", "calls", "topics", "gaps"])
 def test_no_text_is_in_calibration_and_test(name):
     """Disjoint whatever the case of the letters."""
     learnt = {row["text"].casefold() for row in rows(name, "calibration")}
