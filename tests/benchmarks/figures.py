@@ -2,7 +2,8 @@
 
 Covers: whole job cold and warm, a second contract, five minutes kept on a larger model, inspect and
 plan warm, look-ups, whole run against the bare library calls, first page against an empty Gradio
-page, int8 against fp32 at 128 tokens, memory, MiniLM by size, a verdict on 10,000 rows.
+page, int8 against fp32 at 128 tokens, memory, MiniLM by size, a verdict on 10,000 rows, overflows
+emulated.
 Does not cover: anything judged by one timing; each figure is a median or a ratio of medians.
 """
 
@@ -351,6 +352,29 @@ def verdicts() -> dict[str, float]:
     }
 
 
+def emulation() -> dict[str, float]:
+    """Overflowing 8-bit sums of `intents` emulated: seconds, and the rows that they reached."""
+    sys.path.insert(0, str(ROOT))
+    from tests.planted.stage import stage
+    from wizard.measure import emulated, quality
+
+    here = stage("intents", rows=2400)
+    made, rows = here.make("int8_dynamic"), []
+
+    def scored(raw: Any) -> Any:
+        from wizard.examples.reading import pick
+
+        rows.append(len(raw))
+        some = pick(here.data.test, range(len(raw)))
+        return quality.score(raw, some, here.profile, None, "")
+
+    began = time.perf_counter()
+    found, _ = emulated.under_saturation(made, here.test, scored)
+    taken = time.perf_counter() - began
+    assert found is not None
+    return {"emulation on intents, s": taken, "emulation on intents, rows": rows[0]}
+
+
 FIGURES = {
     "job": whole_job,
     "second": second_contract,
@@ -361,6 +385,7 @@ FIGURES = {
     "page": first_page,
     "minilm": minilm,
     "verdict": verdicts,
+    "emulation": emulation,
 }
 
 
