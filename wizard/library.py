@@ -352,6 +352,8 @@ def explain(error: Exception) -> Explained:
     known = error if isinstance(error, WizardError) else _mistake(error)
     entry = failures()[known.code]
     facts = {name: str(fact) for name, fact in known.facts.items()}
+    if "because" in facts:  # a sentence of its own, or the end of ours
+        facts["because"] = facts["because"].removesuffix(".")
     try:
         return Explained(
             code=known.code,

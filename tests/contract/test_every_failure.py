@@ -42,6 +42,14 @@ def test_a_failure_reads_as_a_sentence_with_its_facts(code):
     assert explained.code == code
 
 
+@pytest.mark.parametrize("because", ["it has no layers", "It has no layers."])
+def test_a_reason_ends_with_one_full_stop(because):
+    """Whether it came as a clause or as a sentence of its own."""
+    said = library.explain(errors.NotSupported(strategy="Pruning", because=because)).message
+
+    assert said.endswith("layers.")
+
+
 def test_a_foreign_exception_is_called_our_mistake():
     """Whatever is not a WizardError is explained as our fault, in one line."""
     explained = library.explain(ValueError("two\nlines"))

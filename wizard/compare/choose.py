@@ -159,12 +159,12 @@ def headline(
 
 
 def _pace(original: Measurement, after: Measurement) -> str:
-    """Of a model that writes: when a text begins, how fast it goes on."""
+    """Of a model that writes: when a text begins, how fast it goes on, each against before."""
     first, each = after.latency.p50.value, (after.token or after.latency).p50.value
     here = replace(after, latency=after.token or after.latency, against=after.token_against)
     return (
-        f"{first:.2g} ms to the first token and {each:.2g} ms for each further one on this "
-        f"machine, which is {ratio(original, here).words()}"
+        f"{first:.2g} ms to the first token on this machine, {ratio(original, after).words()}, "
+        f"and {each:.2g} ms for each further one, {ratio(original, here).words()}"
     )
 
 
