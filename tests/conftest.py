@@ -1,5 +1,6 @@
 """What every test gets: its own home, one thread, no network but loopback."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+HOMES = itertools.count()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,10 +20,17 @@ def one_run(tmp_path_factory):
     os.environ["WIZARD_TEST_RUN"] = str(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory):
+    """Where homes are made; numbered by us, since pytest looks at every folder to number one."""
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory, monkeypatch):
+def own_home(homes, monkeypatch):
     """No test sees the user's jobs, models or tokens."""
-    home = tmp_path_factory.mktemp("home")
+    home = homes / str(next(HOMES))
+    home.mkdir()
     monkeypatch.setenv("WIZARD_HOME", str(home / "wizard"))
     monkeypatch.setenv("HF_HOME", str(home / "hf"))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
