@@ -43,7 +43,7 @@ check: $(VENV)/.tested ## format, lint, types, layers, docs, fast tests (under t
 test: check browser ## everything: the fast checks, the browser walk, the real runs
 	@$(BIN)/python -m pytest -q -m "browser and not slow"
 	@$(BIN)/python -m pytest -q -m "slow and alone" --durations=8
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "slow and not alone" --durations=16 -n auto --maxprocesses 2 --dist loadgroup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "slow and not alone" --durations=16 -n auto --maxprocesses 2 --dist loadfile
 
 format: $(VENV)/.tested ## format the code and bring generated docs up to date
 	@$(BIN)/ruff format .

@@ -38,15 +38,6 @@ def own_home(homes, monkeypatch):
     return home
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tests that share what their module makes run in one worker (--dist loadgroup)."""
-    for item in items:
-        made = item._fixtureinfo.name2fixturedefs.values()
-        if any(one[-1].scope == "module" for one in made):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-
-
 def pytest_runtest_setup():
     """Sockets reach loopback only."""
     from pytest_socket import socket_allow_hosts
