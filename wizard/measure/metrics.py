@@ -102,6 +102,9 @@ class Metric:
         return np.asarray(gap / np.maximum(np.abs(before), TINY) if self.relative else gap)
 
 
+WORST_NATS = 100.0  # a token; beyond that a model says nothing, and e to it is no number
+
+
 def _mean(means: Array) -> Array:
     return means[:, 0]
 
@@ -123,7 +126,7 @@ def _f1(means: Array) -> Array:
 def _exp(means: Array) -> Array:
     import numpy as np
 
-    return np.asarray(np.exp(_share(means)))
+    return np.asarray(np.exp(np.minimum(_share(means), WORST_NATS)))
 
 
 def _bleu(means: Array) -> Array:
