@@ -39,6 +39,7 @@ def walk(page: Page) -> None:
     page.locator("#next-device").click()
     expect(page.locator("#rows li").first).to_be_visible()
     page.locator("#tolerance input").last.check(force=True)
+    page.wait_for_timeout(ABOVE_MS)  # the choice fills in a number first
     page.locator("#points input").first.fill(POINTS)
     page.locator("#points input").first.blur()
     page.locator("#next-quality").click()
