@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -96,6 +104,41 @@ def _word_pieces(model: models.WordPiece) -> Tokenizer:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True, strip_accents=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
+
+
+def byte_pairs(
+    texts: Iterable[str],
+    vocabulary: int,
+    *,
+    template: str,
+    longest: int,
+    spaced: bool,
+    **named: str,
+) -> PreTrainedTokenizerFast:
+    """Byte pairs learnt from the texts; every byte has a token, so nothing is unknown.
+
+    `named`: the special tokens as transformers calls them, in the order of their numbers;
+    `template`: how a text is put between them ($A is the text); `spaced`: one begins with a space.
+    """
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=spaced)
+    learner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(named.values()),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    learner.train_from_iterator(sorted(texts), trainer)
+    used = [(one, learner.token_to_id(one)) for one in named.values() if one in template]
+    learner.post_processor = processors.TemplateProcessing(single=template, special_tokens=used)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=learner,
+        **named,
+        model_max_length=longest,
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
+    )
 
 
 def one_cycle(

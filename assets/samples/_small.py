@@ -1,7 +1,7 @@
-"""What the makers of the four small samples share: spans of slots, a small BERT, a training loop.
+"""What the makers of text samples share: spans of slots, a small BERT, a training loop.
 
 Covers: commands with their slots marked, in one language; a two-layer BERT of about half a million
-parameters; training by cross-entropy; outlier weights.
+parameters; lines of unequal length as one tensor; training; outlier weights.
 Does not cover: what a sample is about; the grammar itself (grammar.py).
 """
 
@@ -74,6 +74,14 @@ def config(vocabulary: int, *, inner: int = 512, **more: Any) -> BertConfig:
         max_position_embeddings=MAX_TOKENS,
         **more,
     )
+
+
+def padded(lines: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
+    """Lines of unequal length as one tensor, `filler` behind the shorter ones."""
+    made = torch.full((len(lines), max(map(len, lines))), filler)
+    for at, line in enumerate(lines):
+        made[at, : len(line)] = torch.tensor(line)
+    return made
 
 
 def fit(  # noqa: PLR0913 - what a round of training is made of

@@ -4,18 +4,11 @@ Covers: both times with clauses of their own, exact match with perplexity and ag
 the bundle's run.py and check.py. Does not cover: other families (test_families_that_write.py).
 """
 
-import csv
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from tests.slow.writers import job_of, right_of_five
 from wizard import library
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -23,17 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def job(home, tmp_path_factory):
     """The result object and the bundle of one run that tries everything the plan proposes."""
     out = tmp_path_factory.mktemp("out") / "bundle"
-    done = subprocess.run(
-        [sys.executable, "-m", "wizard", "run", "sample:calls", "--latency-ms", "200",
-         "--token-ms", "100", "--max-drop", "2", "--improve", "--json", "--quiet",
-         "--out", str(out)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "WIZARD_HOME": str(home)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout), out
+    limits = ("--latency-ms", "200", "--token-ms", "100", "--improve")
+    return job_of("calls", home, out, *limits)
 
 
 def test_both_times_are_clauses_of_their_own(job):
@@ -61,19 +45,4 @@ def test_exact_matches_decide_and_likelihood_stands_beside(job):
 
 def test_the_bundle_writes_what_the_row_expects(job):
     """run.py with onnxruntime, numpy and tokenizers only; check.py finds the same next tokens."""
-    rows = library.samples()["calls"].folder / "data" / "test.csv"
-    with rows.open(encoding="utf-8", newline="") as file:
-        first = [row for row, _ in zip(csv.DictReader(file), range(5), strict=False)]
-    right = 0
-    for row in first:
-        said = subprocess.run(
-            [sys.executable, "run.py", row["text"]], cwd=job[1], capture_output=True, text=True
-        )
-        assert said.returncode == 0, said.stderr
-        right += row["label"] in said.stdout
-    checked = subprocess.run(
-        [sys.executable, "check.py"], cwd=job[1], capture_output=True, text=True
-    )
-
-    assert right >= 4
-    assert checked.returncode == 0, checked.stderr
+    assert right_of_five("calls", job[1], "label") >= 4

@@ -4,35 +4,20 @@ Covers: BLEU with exact match, perplexity and agreement beside it, both times, t
 and check.py. Does not cover: other families (test_families_of_two_parts.py).
 """
 
-import csv
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from tests.slow.writers import job_of, right_of_five
 from wizard import library
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory):
+def job(home, tmp_path_factory):
     """The result object and the bundle of one run that tries what the plan proposes."""
     out = tmp_path_factory.mktemp("out") / "bundle"
-    done = subprocess.run(
-        [sys.executable, "-m", "wizard", "run", "sample:translations", "--latency-ms", "500",
-         "--token-ms", "300", "--max-drop", "2", "--json", "--quiet", "--out", str(out)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "WIZARD_HOME": str(tmp_path_factory.mktemp("home"))},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout), out
+    limits = ("--latency-ms", "500", "--token-ms", "300")
+    return job_of("translations", home, out, *limits)
 
 
 def test_bleu_decides_and_the_others_stand_beside(job):
@@ -53,19 +38,4 @@ def test_bleu_decides_and_the_others_stand_beside(job):
 
 def test_the_bundle_says_what_the_row_expects(job):
     """run.py with onnxruntime, numpy and tokenizers only; check.py finds the same next tokens."""
-    rows = library.samples()["translations"].folder / "data" / "test.csv"
-    with rows.open(encoding="utf-8", newline="") as file:
-        first = [row for row, _ in zip(csv.DictReader(file), range(5), strict=False)]
-    right = 0
-    for row in first:
-        said = subprocess.run(
-            [sys.executable, "run.py", row["text"]], cwd=job[1], capture_output=True, text=True
-        )
-        assert said.returncode == 0, said.stderr
-        right += row["translation"] in said.stdout
-    checked = subprocess.run(
-        [sys.executable, "check.py"], cwd=job[1], capture_output=True, text=True
-    )
-
-    assert right >= 3
-    assert checked.returncode == 0, checked.stderr
+    assert right_of_five("translations", job[1], "translation") >= 3

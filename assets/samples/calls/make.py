@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import _common  # noqa: E402 - it lies beside this folder, not on the path
+import _small  # noqa: E402 - it lies beside this folder, not on the path
 import grammar  # noqa: E402 - it lies beside this folder, not on the path
 
 SEED = 11
@@ -76,28 +76,16 @@ def rows() -> tuple[list[Row], list[Row], list[Row]]:
 
 
 def tokenizer_for(texts: list[str]) -> PreTrainedTokenizerFast:
-    """Byte pairs learnt from the texts; every byte has a token, so nothing is unknown."""
-    learner = Tokenizer(models.BPE())
-    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    learner.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=[PADDING, FIRST, LAST],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    learner.train_from_iterator(sorted(texts), trainer)
-    learner.post_processor = processors.TemplateProcessing(
-        single=f"{FIRST} $A", special_tokens=[(FIRST, learner.token_to_id(FIRST))]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=learner,
+    """Byte pairs learnt from the texts."""
+    return _common.byte_pairs(
+        texts,
+        VOCABULARY,
+        template=f"{FIRST} $A",
+        longest=LONGEST,
+        spaced=False,
+        pad_token=PADDING,
         bos_token=FIRST,
         eos_token=LAST,
-        pad_token=PADDING,
-        model_max_length=LONGEST,
-        clean_up_tokenization_spaces=False,
-        model_input_names=["input_ids", "attention_mask"],
     )
 
 
@@ -128,27 +116,14 @@ def written(tokenizer: PreTrainedTokenizerFast, row: Row) -> list[int]:
 
 def train(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, known: list[Row]) -> None:
     """The next token of everything, said and called, for EPOCHS rounds."""
-    rng = random.Random(SEED + 1)
+
+    def loss_of(batch: list[list[int]]) -> torch.Tensor:
+        ids = _small.padded(batch, tokenizer.pad_token_id)
+        labels = ids.masked_fill(ids == tokenizer.pad_token_id, -100)
+        return model(input_ids=ids, labels=labels).loss
+
     lines = [written(tokenizer, row) for row in known]
-    optimizer, schedule = _common.one_cycle(model, RATE, EPOCHS * (len(lines) // BATCH))
-    model.train()
-    for epoch in range(EPOCHS):
-        total = 0.0
-        for batch in _common.batches(rng, lines, BATCH):
-            width = max(map(len, batch))
-            ids = torch.full((len(batch), width), tokenizer.pad_token_id)
-            for at, line in enumerate(batch):
-                ids[at, : len(line)] = torch.tensor(line)
-            labels = ids.masked_fill(ids == tokenizer.pad_token_id, -100)
-            loss = model(input_ids=ids, labels=labels).loss
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-        print(f"round {epoch + 1}/{EPOCHS}  loss {total / (len(lines) // BATCH):.4f}", flush=True)
-    model.eval()
+    _small.fit(model, lines, loss_of, epochs=EPOCHS, batch=BATCH, rate=RATE, seed=SEED + 1)
 
 
 @torch.no_grad()

@@ -9,21 +9,19 @@ The weights are stored as bfloat16, as most published language models are; the b
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import MarianConfig, MarianMTModel, PreTrainedTokenizerFast
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import _common  # noqa: E402 - it lies beside this folder, not on the path
+import _small  # noqa: E402 - it lies beside this folder, not on the path
 import grammar  # noqa: E402 - it lies beside this folder, not on the path
 
 SEED = 23
@@ -107,27 +105,15 @@ def _pairs(commands: list[grammar.Command]) -> list[Row]:
 
 
 def tokenizer_for(texts: list[str]) -> PreTrainedTokenizerFast:
-    """Byte pairs learnt from both sides; every byte has a token, so nothing is unknown."""
-    learner = Tokenizer(models.BPE())
-    learner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
-    learner.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=[PADDING, LAST],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    learner.train_from_iterator(sorted(texts), trainer)
-    learner.post_processor = processors.TemplateProcessing(
-        single=f"$A {LAST}", special_tokens=[(LAST, learner.token_to_id(LAST))]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=learner,
-        eos_token=LAST,
+    """Byte pairs learnt from both sides."""
+    return _common.byte_pairs(
+        texts,
+        VOCABULARY,
+        template=f"$A {LAST}",
+        longest=LONGEST,
+        spaced=True,
         pad_token=PADDING,
-        model_max_length=LONGEST,
-        clean_up_tokenization_spaces=False,
-        model_input_names=["input_ids", "attention_mask"],
+        eos_token=LAST,
     )
 
 
@@ -155,37 +141,19 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> MarianMTModel:
     )
 
 
-def padded(lines: list[list[int]], filler: int) -> torch.Tensor:
-    """Lines of unequal length as one tensor."""
-    made = torch.full((len(lines), max(map(len, lines))), filler)
-    for at, line in enumerate(lines):
-        made[at, : len(line)] = torch.tensor(line)
-    return made
-
-
 def train(model: MarianMTModel, tokenizer: PreTrainedTokenizerFast, known: list[Row]) -> None:
     """The next English token after the foreign text and the English so far, EPOCHS rounds."""
-    rng = random.Random(SEED + 1)
+
+    def loss_of(batch: list[tuple[list[int], list[int]]]) -> torch.Tensor:
+        ids = _small.padded([line for line, _ in batch], tokenizer.pad_token_id)
+        return model(
+            input_ids=ids,
+            attention_mask=(ids != tokenizer.pad_token_id).long(),
+            labels=_small.padded([line for _, line in batch], -100),
+        ).loss
+
     lines = [(tokenizer.encode(row.text), tokenizer.encode(row.english)) for row in known]
-    optimizer, schedule = _common.one_cycle(model, RATE, EPOCHS * (len(lines) // BATCH))
-    model.train()
-    for epoch in range(EPOCHS):
-        total = 0.0
-        for batch in _common.batches(rng, lines, BATCH):
-            ids = padded([line for line, _ in batch], tokenizer.pad_token_id)
-            loss = model(
-                input_ids=ids,
-                attention_mask=(ids != tokenizer.pad_token_id).long(),
-                labels=padded([line for _, line in batch], -100),
-            ).loss
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-        print(f"round {epoch + 1}/{EPOCHS}  loss {total / (len(lines) // BATCH):.4f}", flush=True)
-    model.eval()
+    _small.fit(model, lines, loss_of, epochs=EPOCHS, batch=BATCH, rate=RATE, seed=SEED + 1)
 
 
 @torch.no_grad()
@@ -214,36 +182,27 @@ def baseline(
     return {"BLEU": round(bleu / 100, 4), "exact match": round(right / len(asked), 4)}
 
 
-def write_rows(name: str, some: list[Row]) -> None:
+def table(some: list[Row]) -> list[tuple[str, ...]]:
     """The English beside the text, and three columns to slice by."""
-    table = ((row.text, row.english, row.language, row.length, row.phrasing) for row in some)
-    _common.write_table(HERE / "data" / f"{name}.csv", COLUMNS, table)
+    return [(row.text, row.english, row.language, row.length, row.phrasing) for row in some]
 
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.perf_counter()
-    _common.fix_seeds(SEED)
+    began = _common.begin(SEED)
     training, calibration, test = rows()
     tokenizer = tokenizer_for([text for row in training for text in (row.text, row.english)])
     model = new_model(tokenizer)
     train(model, tokenizer, training)
     model = model.bfloat16()
-    model.save_pretrained(HERE / "model")
-    tokenizer.save_pretrained(HERE / "model")
-    for name, some in (("calibration", calibration), ("test", test)):
-        write_rows(name, some)
-    print(
-        json.dumps(
-            {
-                "rows": [len(training), len(calibration), len(test)],
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "vocabulary": len(tokenizer),
-                **baseline(model.float(), tokenizer, test),
-                "longest": max(len(tokenizer.encode(row.english)) for row in training),
-                "seconds": round(time.perf_counter() - began),
-            }
-        )
+    parts = {"calibration": table(calibration), "test": table(test)}
+    _common.keep(HERE, model, tokenizer, COLUMNS, parts)
+    _common.tell(
+        model,
+        began,
+        vocabulary=len(tokenizer),
+        **baseline(model.float(), tokenizer, test),
+        longest=max(len(tokenizer.encode(row.english)) for row in training),
     )
 
 
