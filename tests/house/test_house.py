@@ -27,6 +27,21 @@ def test_every_public_name_is_listed_and_exists():
     assert all(hasattr(wizard, name) for name in wizard.__all__)
 
 
+def test_a_public_name_is_the_function_even_where_a_room_shares_it():
+    """Also after the rooms `advise` and `compare` were imported; `import wizard` loads neither."""
+    code = (
+        "import sys, wizard\n"
+        "loaded = [one for one in sys.modules if one.startswith('wizard.')]\n"
+        "import wizard.advise, wizard.compare.judge\n"
+        "from wizard import engine\n"
+        "same = wizard.advise is engine.advise and wizard.compare is engine.compare\n"
+        "print(loaded, same, hasattr(wizard, 'no_such_name'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+    assert done.stdout.strip() == "[] True False", done.stderr
+
+
 def test_every_module_opens_with_its_duty():
     """Each module says in its first lines what it covers."""
     silent = [str(p) for p in SOURCES if not ast.get_docstring(ast.parse(p.read_text("utf-8")))]

@@ -15,6 +15,8 @@ pytestmark = [
     # gradio 6.31 with pandas 3 warns in its own queueing.py; its event loops close late.
     pytest.mark.filterwarnings("ignore"),
 ]
+# Longer than the server needs for an answer that could come late.
+TYPED_MS = 1200
 MODES = {"light": {}, "dark": {"dark": True}, "phone": {"phone": True, "dark": True}}
 
 
@@ -92,6 +94,33 @@ def test_an_absurd_limit_is_refused_where_it_was_written(visit, value):
     page.locator("#latency input").fill("5")
     page.locator("#next-device").click()
     expect(page.locator("#tolerance")).to_be_visible()
+
+
+def test_a_card_and_its_number_agree_and_nothing_typed_is_lost(visit):
+    """A card writes its number, a number chooses its card; typed at once, it stays."""
+    page = visit()
+    steps.device(page)
+    uses, latency = page.locator("#use input"), page.locator("#latency input").first
+    uses.first.check(force=True)
+    expect(latency).not_to_have_value("100")
+    shown = latency.input_value()
+    uses.last.check(force=True)
+    expect(latency).to_have_value(shown)
+    latency.fill("7")
+    page.wait_for_timeout(TYPED_MS)
+    expect(latency).to_have_value("7")
+    latency.fill(shown)
+    expect(uses.first).to_be_checked()
+    page.locator("#next-device").click()
+    expect(page.locator("#rows li").first).to_be_visible()
+    levels, points = page.locator("#tolerance input"), page.locator("#points input").first
+    levels.last.check(force=True)
+    points.fill("0.1")
+    page.wait_for_timeout(TYPED_MS)
+    expect(points).to_have_value("0.1")
+    points.fill("3")
+    expect(page.get_by_label("Loose")).to_be_checked()
+    expect(page.locator("#stage")).to_contain_text("right may become")
 
 
 def test_too_few_pasted_examples_are_refused(visit):

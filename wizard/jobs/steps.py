@@ -11,6 +11,7 @@ started afresh (Windows). A step whose job is gone ends itself.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import multiprocessing
 import os
 import threading
@@ -31,7 +32,9 @@ PRELOADED = ("wizard.strategies._contract", "onnx", "onnxruntime.quantization")
 
 
 def warm_up() -> None:
-    """Start the server that later processes come from; returns at once."""
+    """Start the server that later processes come from, and load what judges; returns at once."""
+    # More than a second on a slow machine, needed only when the first answers are there.
+    threading.Thread(target=importlib.import_module, args=("scipy.stats",), daemon=True).start()
     context = _context()
     if context.get_start_method() == "forkserver":
         from multiprocessing import forkserver

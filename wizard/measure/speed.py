@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCKS = 14
-RUNS_AT_LEAST, RUNS_AT_MOST = 4, 60
+RUNS_AT_LEAST, RUNS_AT_MOST = 4, 40
 WARM_UP_BLOCKS = 6
 RESAMPLES = 2000
 # Above this ratio between like blocks, the machine was doing something else.

@@ -6,6 +6,7 @@ Does not cover: what a step does with an answer.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -102,3 +103,21 @@ class Desk:
             outputs=[*outputs, alert],
             **{"api_visibility": "private", "show_progress": "hidden", **options},
         )
+
+
+def tie(cards: Any, number: Any, values: Mapping[str, float], own: str) -> tuple[Any, Any]:
+    """Keep cards and the number beside them in step, within the browser.
+
+    A card writes its number; a number that no card has chooses the card `own`. The server is not
+    asked, so no answer of its own can come late and overwrite what was typed meanwhile. Returns
+    both events, to say more about the number after either.
+    """
+    known = json.dumps(values)
+    named = f"Object.entries({known}).find(([name, value]) => value === number)"
+    quiet = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+    choose = f"(card, number) => ({known})[card] ?? number"
+    write = f"(number) => ({named} ?? [{json.dumps(own)}])[0]"
+    return (
+        cards.input(None, [cards, number], [number], js=choose, **quiet),
+        number.input(None, [number], [cards], js=write, **quiet),
+    )

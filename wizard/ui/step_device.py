@@ -16,7 +16,7 @@ from wizard import tasks
 from wizard.errors import BadNeeds
 from wizard.nouns import Budget, Device, Needs, Priority, Workload
 from wizard.ui import pieces, step_quality, words
-from wizard.ui.desk import Desk, Updates, Values
+from wizard.ui.desk import Desk, Updates, Values, tie
 from wizard.ui.session import Session
 
 if TYPE_CHECKING:
@@ -248,23 +248,14 @@ def wire(page: Page, desk: Desk) -> None:
         choices = _choices(desk.engine.devices(), values[view.group])
         return {view.device: gr.Radio(choices=choices, value=choices[0][1])}
 
-    def used(values: Values) -> Updates:
-        use = next(one for one in words.USES if one.id == values[view.use])
-        return {view.latency: gr.skip() if use.latency_ms is None else use.latency_ms}
-
-    def own(values: Values) -> Updates:
-        goal = values[view.latency]
-        named = (one.id for one in words.USES if one.latency_ms == goal)
-        return {view.use: next(named, words.OWN)}
-
     def forward(values: Values) -> Updates:
         session = values[page.session]
         session = answered(desk, session, read(view, values, session.needs))
         return {page.session: session, page.steps: gr.Walkthrough(selected=2)}
 
     desk.on(view.group.input, kind, [view.group], [view.device], view.alert, queue=False)
-    desk.on(view.use.input, used, [view.use], [view.latency], view.alert, queue=False)
-    desk.on(view.latency.input, own, [view.latency], [view.use], view.alert, queue=False)
+    uses = {one.id: one.latency_ms for one in words.USES if one.latency_ms is not None}
+    tie(view.use, view.latency, uses, words.OWN)
     inputs = [page.session, *view.answers()]
     event = desk.forward(view.next, forward, inputs, [page.session, page.steps], view.alert)
     step_quality.arrive(event, page, desk)

@@ -22,7 +22,7 @@ from wizard import charts
 from wizard.errors import BadNeeds
 from wizard.nouns import Needs, Sample, Source, Tolerance
 from wizard.ui import pieces, step_plan, words
-from wizard.ui.desk import Desk, Updates, Values
+from wizard.ui.desk import Desk, Updates, Values, tie
 from wizard.ui.session import Session
 
 if TYPE_CHECKING:
@@ -305,19 +305,8 @@ def wire(page: Page, desk: Desk) -> None:
     """A level sets the points; a kind of examples shows its box; Next looks into them."""
     view = page.quality
 
-    def level(values: Values) -> Updates:
-        chosen = values[view.tolerance]
-        points = values[view.points] if chosen == words.OWN else float(chosen)
-        said = meaning(sample_of(desk, values[page.session]), points)
-        return {view.points: points, view.meaning: said}
-
-    def own(values: Values) -> Updates:
-        points = values[view.points]
-        known = [
-            value for _, value in words.TOLERANCES if points is not None and value == f"{points:g}"
-        ]
-        said = meaning(sample_of(desk, values[page.session]), points)
-        return {view.tolerance: known[0] if known else words.OWN, view.meaning: said}
+    def said(values: Values) -> Updates:
+        return {view.meaning: meaning(sample_of(desk, values[page.session]), values[view.points])}
 
     def kind(values: Values) -> Updates:
         chosen = values[view.data]
@@ -347,8 +336,9 @@ def wire(page: Page, desk: Desk) -> None:
         }
 
     inputs = [page.session, *view.answers()]
-    desk.on(view.tolerance.input, level, inputs, [view.points, view.meaning], view.alert)
-    desk.on(view.points.input, own, inputs, [view.tolerance, view.meaning], view.alert)
+    levels = {name: float(name) for _, name in words.TOLERANCES if name != words.OWN}
+    for event in tie(view.tolerance, view.points, levels, words.OWN):
+        desk.on(event.then, said, [page.session, view.points], [view.meaning], view.alert)
     boxes = [view.pasted, view.file, view.hub, view.check, view.rows]
     event = desk.on(view.data.input, kind, inputs, boxes, view.alert)
     arrive(event, page, desk)
