@@ -32,9 +32,15 @@ def table():
 
 
 def _part(families):
-    every = [card for _, card in sorted(tasks.cards().items())]
-    cards = [card for card in every if any(cell(one, card) != NOT_HERE for one in families)]
-    yield f"| family | {' | '.join(card.task.value for card in cards)} |"
-    yield "|---|" + "---|" * len(cards)
+    names = sorted({task.on_hub for task in tasks.cards()})
+    columns = [name for name in names if any(_of(one, name) != NOT_HERE for one in families)]
+    yield f"| family | {' | '.join(columns)} |"
+    yield "|---|" + "---|" * len(columns)
     for family in sorted(families, key=lambda one: one.id):
-        yield f"| {family.id} | {' | '.join(cell(family, card) for card in cards)} |"
+        yield f"| {family.id} | {' | '.join(_of(family, name) for name in columns)} |"
+
+
+def _of(family, name):
+    """The cell of a task of the Hub, in whichever way the family does it."""
+    cells = [cell(family, card) for task, card in tasks.cards().items() if task.on_hub == name]
+    return next((one for one in cells if one != NOT_HERE), NOT_HERE)

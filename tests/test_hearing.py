@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from transformers import ASTFeatureExtractor, Wav2Vec2FeatureExtractor
+from transformers import ASTFeatureExtractor, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
 from wizard.errors import ConfigUnreadable
 from wizard.examples import hearing
@@ -37,9 +37,32 @@ def test_a_spectrogram_is_what_the_transformer_sees(rate, bands, frames, tmp_pat
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_what_the_script_carries_runs_alone(tmp_path):
+@pytest.mark.parametrize(
+    ("rate", "bands", "seconds"), [(16_000, 80, 1), (16_000, 128, 30), (24_000, 40, 1)]
+)
+def test_a_window_is_what_whisper_hears(rate, bands, seconds, tmp_path):
+    """Cut where the sound is longer, filled with silence where it is shorter."""
+    theirs = WhisperFeatureExtractor(
+        feature_size=bands, sampling_rate=rate, chunk_length=seconds, n_fft=400, hop_length=160
+    )
+    theirs.save_pretrained(tmp_path)
+    expected = theirs(WAVE, sampling_rate=rate)["input_features"][0]
+
+    found = hearing.heard(WAVE, hearing.read(tmp_path))
+
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        ASTFeatureExtractor(num_mel_bins=16, max_length=20),
+        WhisperFeatureExtractor(feature_size=16, chunk_length=1),
+    ],
+)
+def test_what_the_script_carries_runs_alone(theirs, tmp_path):
     """The functions as text give the same numbers without our package."""
-    ASTFeatureExtractor(num_mel_bins=16, max_length=20).save_pretrained(tmp_path)
+    theirs.save_pretrained(tmp_path)
     settings = hearing.read(tmp_path)
     alone = {"np": np, "Wave": np.ndarray, "Settings": dict}
     exec(hearing.written_out(), alone)  # noqa: S102 - our own functions, as the bundle carries them

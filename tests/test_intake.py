@@ -335,7 +335,7 @@ def test_what_a_model_writes_from_is_known_by_its_kind():
     assert set(sounds) >= FROM_SOUND
     assert not FROM_TEXT & set(sounds)
     assert task_of({"model_type": "whisper", "architectures": [f"Whisper{head}"]}) == (
-        "automatic-speech-recognition"
+        "automatic-speech-recognition-with-past"
     )
     assert task_of({"model_type": "llava", "architectures": [f"Llava{head}"]}) == (
         "image-text-to-text"

@@ -38,7 +38,8 @@ TURNED_AWAY = {
     "marian": TWO_PARTS["marian"],  # without its tokenizer.json
     "m2m_100": ("M2M100ForConditionalGeneration", {"d_model": 32}),
     "llava": ("LlavaForConditionalGeneration", {}),
-    "whisper": ("WhisperForConditionalGeneration", {"d_model": 32}),
+    "moonshine": ("MoonshineForConditionalGeneration", {}),
+    "speech_to_text": ("Speech2TextForConditionalGeneration", {"d_model": 32}),
     "bert": ("BertLMHeadModel", SMALL),
     "llama": ("LlamaForSequenceClassification", {**SMALL, "num_labels": 3}),
 }
@@ -79,6 +80,21 @@ def test_a_model_that_reads_and_writes_is_taken(kind, tmp_path):
     assert profile.hidden_size == 32
     assert profile.tied_embeddings
     assert profile.macs > 0
+
+
+def test_a_model_that_hears_and_writes_is_taken(tmp_path):
+    """As speech recognition, by the Hub's name; a request is a window, counted as one."""
+    heads = {f"{part}_attention_heads": 4 for part in ("encoder", "decoder")}
+    sizes = {"d_model": 32, "encoder_layers": 2, "num_mel_bins": 80, **heads}
+    (tmp_path / "README.md").write_text("---\npipeline_tag: automatic-speech-recognition\n---\n")
+    profile = card(tmp_path, "whisper", "WhisperForConditionalGeneration", sizes)
+
+    assert profile.task is Task.DICTATION
+    assert profile.task.on_hub == "automatic-speech-recognition"
+    assert profile.support.level is not SupportLevel.NOT_HERE
+    assert profile.workload.samples is None
+    assert profile.macs > 0
+    assert profile.tied_embeddings
 
 
 @pytest.mark.parametrize("kind", TURNED_AWAY)

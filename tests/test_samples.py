@@ -16,6 +16,7 @@ SAMPLES = library.assets_folder() / "samples"
 NAMES = sorted(library.samples())
 WITHOUT_A_MODEL = {
     Task.OBJECT_DETECTION,
+    Task.DICTATION,
 }
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -45,7 +45,7 @@ def check_needs(needs: Needs, profile: ModelProfile) -> None:
         return
     card = tasks.card_of(profile.task)
     if metric not in card.metrics:
-        because = f"{card.task.value} is scored by {' or '.join(card.metrics)}"
+        because = f"{card.task.on_hub} is scored by {' or '.join(card.metrics)}"
         raise BadNeeds(name="The metric", value=metric, because=because)
 
 

@@ -91,8 +91,8 @@ def why_not(profile: ModelProfile, other: ModelProfile) -> str:
     if other.support.level is SupportLevel.NOT_HERE:
         return f"{other.title} cannot be done here: {_clause(other.support.because)}"
     if other.task is not profile.task or other.task is None:
-        named = other.task.value if other.task else "another task"
-        original = profile.task.value if profile.task else "none that we do"
+        named = other.task.on_hub if other.task else "another task"
+        original = profile.task.on_hub if profile.task else "none that we do"
         return f"{other.title} is a model for {named} and the original one for {original}"
     if other.parameters.total >= profile.parameters.total:
         return (

@@ -23,6 +23,10 @@ DTYPE_OF_STEM = {
     "model_fp16": "fp16",
     "model_q4": "q4",
 }
+ONE_FILE = (
+    "One file holds the part that reads or listens and the part that writes, with both caches as\n"
+    "inputs and outputs; `run.py` shows the calls. Optimum and transformers.js expect two files.\n"
+)
 OLD_PROCESSORS = "## On processors without 8-bit dot products\n\n"
 SAFE = (
     "The weights of this file are kept so small, or unsigned, that no 8-bit sum can overflow. It\n"
@@ -84,7 +88,7 @@ def _front(profile: ModelProfile) -> str:
     if profile.licence:
         lines.append(f"license: {_plain(profile.licence)}")
     if profile.task:
-        lines.append(f"pipeline_tag: {profile.task.value}")
+        lines.append(f"pipeline_tag: {profile.task.on_hub}")
     return "\n".join([*lines, "---", ""])
 
 
@@ -109,6 +113,10 @@ def _how_to_run(outcome: Outcome, name: str) -> str:
         f"pip install {needs}",
         "python run.py",
         "```\n",
+    ]
+    if task.two_parts:
+        return "\n".join([*lines, ONE_FILE])
+    lines += [
         "In Optimum (`pip install optimum-onnx`):\n",
         "```python",
         f"from optimum.onnxruntime import {task.ort_class}",
@@ -121,7 +129,7 @@ def _how_to_run(outcome: Outcome, name: str) -> str:
         lines += [
             "In transformers.js (serve this folder, or push it to the Hub):\n",
             "```js",
-            f'const pipe = await pipeline("{task.task.value}", "your/model",',
+            f'const pipe = await pipeline("{task.task.on_hub}", "your/model",',
             f'  {{ dtype: "{DTYPE_OF_STEM[stem]}" }});',
             "```\n",
         ]

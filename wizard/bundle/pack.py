@@ -22,6 +22,7 @@ from wizard.bundle.report import report
 from wizard.errors import OutputNotEmpty
 from wizard.examples import hearing, processor
 from wizard.examples.feeds import Feeds, load_feeds
+from wizard.examples.preparers import dictation
 from wizard.nouns import (
     SIBLING,
     ArtifactBundle,
@@ -137,6 +138,8 @@ def run_script(task: tasks.TaskCard, folder: Path) -> str:
     if task.reads is tasks.Reads.SOUND:
         run = run.replace("@SETTINGS@", json.dumps(hearing.read(folder)))
         run = run.replace(HEARING, f"\n\n{hearing.written_out()}")
+        if "@WRITING@" in run:
+            run = run.replace("@WRITING@", json.dumps(dictation.writing(folder)))
     elif "@SETTINGS@" in run:
         run = run.replace("@SETTINGS@", json.dumps(processor.read(folder)))
     return run

@@ -57,7 +57,7 @@ def _device_name(device: Device) -> str:
 
 SAMPLE_COLUMNS: tuple[Column, ...] = (
     ("title", _sample_title),
-    ("task", lambda sample: sample.task.value),
+    ("task", lambda sample: sample.task.on_hub),
     ("score", lambda sample: f"{sample.baseline:.3f} {sample.metric}"),
 )
 DEVICE_COLUMNS: tuple[Column, ...] = (
@@ -161,7 +161,7 @@ def profile(shown: ModelProfile, *, as_json: bool) -> None:
         return
     facts = [
         ("model", f"{shown.title} ({shown.ref})"),
-        ("task", shown.task.value if shown.task else "none that we do"),
+        ("task", shown.task.on_hub if shown.task else "none that we do"),
         ("family", f"{shown.family} ({shown.architecture})"),
         ("verdict", f"{shown.support.level.value}: {shown.support.because}"),
         ("nearest", shown.support.nearest or ""),

@@ -151,7 +151,7 @@ def _contents(rows: ExampleSet) -> set[bytes]:
 
 
 def _task(profile: ModelProfile) -> str:
-    return profile.task.value if profile.task else "nothing we do"
+    return profile.task.on_hub if profile.task else "nothing we do"
 
 
 def _bundled(profile: ModelProfile) -> Rows:

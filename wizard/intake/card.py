@@ -44,7 +44,7 @@ KINDS = {
 WRITERS = {"decoder", "encoder-decoder"}  # shapes of families that write texts
 # Raise it when a card says more or counts differently; older cards are then made anew.
 CARD_LAYOUT = 5
-FED_WITH = {"pixel_values": "pictures", "input_ids": "texts", "input_values": "sound"}
+FED_WITH = {"pixel_values": "pictures", "input_ids": "texts", "input_values": "sound waves"}
 
 
 def examine(
@@ -221,7 +221,7 @@ def _title(ref: ModelRef) -> str:
 
 
 def _support(config: dict[str, Any], task: str | None, family: Family | None) -> Support:
-    ours = sorted(one.value for one in tasks.cards())
+    ours = sorted({one.on_hub for one in tasks.cards()})
     if tasks.known(task) is None:
         said = task or "something its config does not name"
         because = f"It is a model for {said}; today we do {', '.join(ours[:-1])} and {ours[-1]}."
@@ -282,7 +282,7 @@ def _fed_as_expected(support: Support, task: Task | None, fed_with: str) -> Supp
     if fed_with in card.inputs:
         return support
     fed = FED_WITH.get(fed_with, fed_with)
-    because = f"It is fed with {fed}; today we do {card.task.value} for {card.reads}."
+    because = f"It is fed with {fed}; today we do {card.task.on_hub} for {card.reads}."
     return Support(level=SupportLevel.NOT_HERE, because=because)
 
 

@@ -112,7 +112,7 @@ def _on_meta(config: dict[str, Any], task: Task | None, name: str) -> Any:
 
 
 def _no_head(task: Task | None) -> str:
-    return f"transformers has no model of this kind for {task.value if task else 'any task'}."
+    return f"transformers has no model of this kind for {task.on_hub if task else 'any task'}."
 
 
 def _reason(error: Exception) -> str:
@@ -174,11 +174,24 @@ def _macs(model: Any, workload: Workload) -> int:
                 side = workload.image_size or 224
                 channels = getattr(model.config, "num_channels", 3)
                 model(pixel_values=torch.empty(batch, channels, side, side))
+            elif model.main_input_name == "input_features":
+                model(**_window(model.config, batch))
             else:
                 model(**_words(model, batch, workload.tokens or 128))
     except (*NO_SUCH_MODEL, NotImplementedError):
         return _closed_form(model, workload)
     return int(counter.get_total_flops()) // 2
+
+
+def _window(config: Any, batch: int) -> dict[str, Any]:
+    """The sound that such a model always hears, of one length, and one token written after it."""
+    import torch
+
+    frames = 2 * config.max_source_positions
+    return {
+        "input_features": torch.empty(batch, config.num_mel_bins, frames),
+        "decoder_input_ids": torch.empty(batch, 1, dtype=torch.long),
+    }
 
 
 def _words(model: Any, batch: int, tokens: int) -> dict[str, Any]:

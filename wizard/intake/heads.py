@@ -69,4 +69,4 @@ def task_of(config: dict[str, Any]) -> str | None:
 def _written_from(kind: str) -> str:
     if kind in FROM_TEXT:
         return Task.TEXT_TO_TEXT.value
-    return Task.SPEECH_RECOGNITION.value if kind in FROM_SOUND else FROM_ALL
+    return Task.DICTATION.value if kind in FROM_SOUND else FROM_ALL

@@ -44,7 +44,8 @@ def request(ref: ModelRef, task: Task | None, asked: Workload | None, said: Size
         side = said.image_side or side_of(said.config, said.processor)
         return Workload(batch=batch, image_size=side or DEFAULT_IMAGE_SIDE)
     if reads is tasks.Reads.SOUND:
-        seconds = (asked.seconds if asked else None) or own.seconds or DEFAULT_SECONDS
+        given = (asked.seconds if asked else None) or own.seconds or DEFAULT_SECONDS
+        seconds = _whole(said.processor.get("chunk_length")) or given  # it hears one window always
         return Workload(batch=batch, seconds=seconds, samples=_samples(seconds, said))
     tokens = (asked.tokens if asked else None) or own.tokens or DEFAULT_TOKENS
     return Workload(batch=batch, tokens=min(tokens, said.max_tokens or DEFAULT_TOKENS * 4))

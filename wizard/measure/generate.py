@@ -28,7 +28,8 @@ SOURCES = {"input_ids": 1, "input_features": 0}
 class Writer:
     """One session and the cache that it passes from call to call.
 
-    `source`: the inputs of a model of two parts that it reads before it writes.
+    `source`: the inputs of a model of two parts that it reads before it writes. Tokens of `never`
+    are not written, those of `first_never` do not begin a text.
     """
 
     def __init__(
@@ -36,16 +37,15 @@ class Writer:
         session: Any,
         source: Mapping[str, Any] | None = None,
         never: Sequence[int] = (),
+        first_never: Sequence[int] = (),
     ) -> None:
         self._session = session
         self._source = dict(source or {})
-        self._never = list(never)
+        self._never, self._first_never = list(never), list(first_never)
         self._inputs = [one.name for one in session.get_inputs()]
         self._outputs = [one.name for one in session.get_outputs()]
         self._empty = {
-            one.name: [size if isinstance(size, int) else 0 for size in one.shape]
-            for one in session.get_inputs()
-            if one.name.startswith(PAST)
+            one.name: empty(one.shape) for one in session.get_inputs() if one.name.startswith(PAST)
         }
         self._past: Arrays = {}
         self._read = 0
@@ -55,9 +55,7 @@ class Writer:
         import numpy as np
 
         self._read = 0
-        self._past = {
-            name: np.zeros([1, *shape[1:]], np.float32) for name, shape in self._empty.items()
-        }
+        self._past = {name: np.zeros(shape, np.float32) for name, shape in self._empty.items()}
 
     def read(self, tokens: Sequence[int]) -> Any:
         """The logits [tokens, vocabulary] after each of these tokens, which are then remembered."""
@@ -92,7 +90,7 @@ class Writer:
         while len(said) < limit:
             began = time.perf_counter()
             logits = self.read(following)[-1]
-            logits[self._never] = -np.inf
+            logits[self._never if said else [*self._never, *self._first_never]] = -np.inf
             token = int(logits.argmax())
             taken.append(1000 * (time.perf_counter() - began))
             if token in stops:
@@ -100,6 +98,11 @@ class Writer:
             said.append(token)
             following = [token]
         return said, taken
+
+    def likeliest(self, prompt: Sequence[int], among: Sequence[int]) -> int:
+        """Which of some tokens would follow the prompt: the language that is heard, say."""
+        self.begin()
+        return among[int(self.read(prompt)[-1][list(among)].argmax())]
 
     def thoughts(
         self, prompt: Sequence[int], target: Sequence[int]
@@ -125,6 +128,15 @@ def likelihood(logits: Any, tokens: Sequence[int]) -> tuple[Any, Any]:
     total = np.log(np.exp(shifted).sum(axis=-1))
     chosen = shifted[np.arange(len(tokens)), list(tokens)]
     return logits.argmax(axis=-1), total - chosen
+
+
+def empty(shape: Sequence[Any]) -> list[int]:
+    """The shape of a cache, for one text, in which nothing is yet.
+
+    Its free axis is 0: that of the tokens, or of a sound, which has one length, that of the batch.
+    """
+    rest = [size if isinstance(size, int) else 0 for size in shape[1:]]
+    return [int(0 in rest), *rest]
 
 
 def one_more(session: Any, given: Mapping[str, Any]) -> Arrays:

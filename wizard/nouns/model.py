@@ -77,14 +77,22 @@ class HubModel:
     gated: bool = False
 
 
+WITH_PAST = "-with-past"
+
+
 class Task(StrEnum):
-    """What a model answers. The values are the Hub's own task names."""
+    """What a model answers. The values are the Hub's own task names.
+
+    Where models of one such task work in two ways, those that keep what they have read bear the
+    ending that Optimum gives them.
+    """
 
     TEXT_CLASSIFICATION = "text-classification"
     IMAGE_CLASSIFICATION = "image-classification"
     FEATURE_EXTRACTION = "feature-extraction"
     AUDIO_CLASSIFICATION = "audio-classification"
     SPEECH_RECOGNITION = "automatic-speech-recognition"
+    DICTATION = f"automatic-speech-recognition{WITH_PAST}"
     TEXT_GENERATION = "text-generation"
     TEXT_TO_TEXT = "text2text-generation"
     TRANSLATION = "translation"
@@ -96,6 +104,11 @@ class Task(StrEnum):
     ZERO_SHOT_CLASSIFICATION = "zero-shot-classification"
     IMAGE_SEGMENTATION = "image-segmentation"
     OBJECT_DETECTION = "object-detection"
+
+    @property
+    def on_hub(self) -> str:
+        """What the Hub calls it."""
+        return self.value.removesuffix(WITH_PAST)
 
 
 class SupportLevel(StrEnum):

@@ -1,6 +1,7 @@
 """The checkpoint of a model that writes as one ONNX file with the same answers, cache included.
 
-Covers: export through _decoder.py, or _encoder_decoder.py for models of two parts; tidying,
+Covers: export through _decoder.py, or for models of two parts _encoder_decoder.py (texts) and
+_listener.py (sound); tidying,
 agreement of logits and cache with PyTorch at four shapes that the exporter never saw: a first
 call, a long text, single tokens after cached ones.
 Does not cover: the wrappers themselves, caching and where files go (to_onnx.py).
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wizard.nouns import Task
-from wizard.strategies import _decoder, _encoder_decoder, _graph
+from wizard.strategies import _decoder, _encoder_decoder, _graph, _listener
 from wizard.strategies._checkpoint import load, shape_of
 from wizard.strategies._torch import Parity, tidy
 
@@ -35,7 +36,7 @@ def checked_export(
     with _graph.quiet():
         report(0.05, "loading PyTorch")
         model = load(folder, task)
-        parts: Any = _encoder_decoder if model.config.is_encoder_decoder else _decoder
+        parts = _parts_of(model)
         cache = parts.cache_of(model)
         vocabulary = model.get_input_embeddings().num_embeddings
         module = parts.wrapped(model)
@@ -51,6 +52,13 @@ def checked_export(
         tidy(raw, path, shape_of(folder))
         report(0.8, "comparing the answers")
         return compare(given, expected, path, parts.UNSEEN)
+
+
+def _parts_of(model: Any) -> Any:
+    """The file that knows the model's form."""
+    if model.main_input_name == "input_features":
+        return _listener
+    return _encoder_decoder if model.config.is_encoder_decoder else _decoder
 
 
 def compare(

@@ -114,12 +114,12 @@ def wrapped(model: Any) -> torch.nn.Module:
             heard = self.model.get_encoder()(
                 input_ids=input_ids, attention_mask=seen, return_dict=True
             )
-            return _written(self.model, heard, both, decoder_input_ids, _cache(past))
+            return written(self.model, heard, both, decoder_input_ids, cache(past))
 
     return TwoParts().eval()
 
 
-def _cache(past: tuple[torch.Tensor, ...], *, complete: bool = False) -> Any:
+def cache(past: tuple[torch.Tensor, ...], *, complete: bool = False) -> Any:
     """Transformers' own cache; unless `complete`, keys of the new source are put after those read.
 
     That is what its update does with a layer that is not marked as having seen its source.
@@ -133,9 +133,10 @@ def _cache(past: tuple[torch.Tensor, ...], *, complete: bool = False) -> Any:
     return both
 
 
-def _written(
-    model: Any, heard: Any, mask: torch.Tensor, words: torch.Tensor, cache: Any
+def written(
+    model: Any, heard: Any, mask: torch.Tensor | None, words: torch.Tensor, cache: Any
 ) -> tuple[torch.Tensor, ...]:
+    """What the part that writes says after what was read or `heard`: logits, then the caches."""
     answer = model(
         encoder_outputs=heard,
         attention_mask=mask,
@@ -144,6 +145,11 @@ def _written(
         use_cache=True,
         return_dict=True,
     )
+    return told(answer)
+
+
+def told(answer: Any) -> tuple[torch.Tensor, ...]:
+    """The logits and both caches of a transformers answer, in the caches' order."""
     kept = answer.past_key_values
     layers = zip(kept.self_attention_cache.layers, kept.cross_attention_cache.layers, strict=True)
     tensors = [(own.keys, own.values, read.keys, read.values) for own, read in layers]
@@ -223,5 +229,5 @@ def answers(module: torch.nn.Module, given: Mapping[str, Any]) -> list[np.ndarra
             width = model.get_encoder().config.d_model
             nothing = torch.zeros((len(mask), mask.shape[1], width))
             heard = BaseModelOutput(last_hidden_state=nothing)
-            found = _written(model, heard, mask, words, _cache(past, complete=True))
+            found = written(model, heard, mask, words, cache(past, complete=True))
     return [one.numpy().copy() for one in found]

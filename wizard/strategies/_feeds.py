@@ -77,6 +77,11 @@ def made_up(session: onnxruntime.InferenceSession, batch: int, seed: int) -> Arr
             "sequence": MADE_UP_TOKENS,
             "total_sequence": MADE_UP_TOKENS,
             "past_sequence": 0,
+            "source": MADE_UP_TOKENS,
+            "total_source": MADE_UP_TOKENS,
+            "past_source": 0,
+            "new_batch": batch,
+            "heard_batch": 0,
             "samples": MADE_UP_SAMPLES,
         }
         shape = [one if isinstance(one, int) else free.get(one, 1) for one in value.shape]

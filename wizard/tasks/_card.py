@@ -99,3 +99,8 @@ class TaskCard:
     axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     asks: tuple[Field, ...] = ()
     ask_hint: str = "The same text goes through the original and the compressed model."
+
+    @property
+    def two_parts(self) -> bool:
+        """Whether one part reads or listens and another writes."""
+        return "decoder_input_ids" in self.inputs

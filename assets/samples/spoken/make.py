@@ -2,89 +2,36 @@
 
 Run: `OMP_NUM_THREADS=1 python assets/samples/spoken/make.py` (some minutes on one core). Needs
 Debian's `espeak-ng` (1.51), which speaks them; nothing else of ours does.
-Covers: numbers of two to five digits in four English accents and several voices, telephone
-quality (8 kHz, 8 bits), noise; training; the data files; the measured baseline.
-Does not cover: compression; what each technique does to it is on the card.
+Covers: training; the data files; the measured baseline.
+Does not cover: how the numbers are spoken (_numbers.py); compression; what each technique does to
+it is on the card.
 Deterministic for given versions: every draw is seeded, torch runs its deterministic algorithms.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import random
-import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import jiwer
 import numpy as np
-import soundfile
 import torch
-from scipy.signal import resample_poly
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _common import batches, fix_seeds, one_cycle, write_table
-from _sounds import RATE, companded, expanded, with_noise, write_sounds
+from _common import batches, fix_seeds, one_cycle
+from _numbers import WORDS, Spoken, commands, write_rows
+from _sounds import RATE, companded, expanded
 
 HERE = Path(__file__).resolve().parent
 SEED = 23
 TRAIN_ROWS, CALIBRATION_ROWS, TEST_ROWS = 1200, 64, 240
 EPOCHS, BATCH, PEAK_RATE = 12, 16, 2e-3
-ACCENTS = {
-    "en-gb": "British",
-    "en-us": "American",
-    "en-gb-scotland": "Scottish",
-    "en-029": "Caribbean",
-}
-SPEAKERS = ("m1", "m3", "m7", "f1", "f2", "f4")
-WORDS = (*("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),)
 LETTERS = sorted({letter for word in WORDS for letter in word})
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>", "|")
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """One command as it was said."""
-
-    text: str
-    accent: str
-    speaker: str
-    noise: str
-    wave: np.ndarray
-
-
-def said(rng: random.Random) -> Spoken:
-    """A command drawn, spoken, brought to telephone quality."""
-    text = " ".join(rng.choices(WORDS, k=rng.randint(2, 5)))
-    accent, speaker = rng.choice(tuple(ACCENTS)), rng.choice(SPEAKERS)
-    speed, pitch = str(rng.randint(150, 190)), str(rng.randint(35, 65))
-    voice = f"{accent}+{speaker}"
-    command = ["espeak-ng", "-v", voice, "-s", speed, "-p", pitch, "--stdout", text]
-    raw = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our words
-    wave, rate = soundfile.read(io.BytesIO(raw), dtype="float32")
-    heard = resample_poly(wave, RATE, rate)
-    loud = np.flatnonzero(np.abs(heard) > 0.01)
-    heard = heard[max(0, loud[0] - 400) : loud[-1] + 400]
-    quiet = rng.random() < 0.5
-    draws = np.random.default_rng(rng.getrandbits(32))
-    mixed = with_noise(draws, heard, rng.uniform(20, 30) if quiet else rng.uniform(4, 12))
-    return Spoken(text, ACCENTS[accent], speaker, "quiet" if quiet else "noisy", mixed)
-
-
-def commands(count: int, seed: int, known: set[str]) -> list[Spoken]:
-    """That many commands, none of whose texts is known yet."""
-    rng = random.Random(seed)
-    found: list[Spoken] = []
-    while len(found) < count:
-        one = said(rng)
-        if one.text not in known:
-            found.append(one)
-    known.update(one.text for one in found)
-    return found
 
 
 def vocabulary() -> dict[str, int]:
@@ -145,15 +92,6 @@ def transcripts(model: Wav2Vec2ForCTC, rows: list[Spoken], ids: dict[str, int]) 
     return found
 
 
-def write_rows(name: str, rows: list[Spoken]) -> None:
-    """The sounds, and a table with the transcript and what can be told apart."""
-    write_sounds(HERE / "data" / f"{name}-sounds.npz", [one.wave for one in rows])
-    table = [(one.text, one.accent, one.speaker[0], one.noise) for one in rows]
-    names = {"m": "man", "f": "woman"}
-    rows_written = [(text, accent, names[who], noise) for text, accent, who, noise in table]
-    write_table(HERE / "data" / f"{name}.csv", ("text", "accent", "voice", "noise"), rows_written)
-
-
 def config() -> Wav2Vec2Config:
     """wav2vec2's plan with a hundredth of its width: 20 ms a frame at 8 kHz."""
     return Wav2Vec2Config(
@@ -202,8 +140,8 @@ def main() -> None:
         "word_error_rate": wrong,
         "seconds": round(time.time() - began),
     }))  # fmt: skip
-    write_rows("calibration", calibration)
-    write_rows("test", test)
+    write_rows(HERE / "data", "calibration", calibration)
+    write_rows(HERE / "data", "test", test)
     model.save_pretrained(HERE / "model")
     Wav2Vec2FeatureExtractor(
         sampling_rate=RATE, do_normalize=True, return_attention_mask=True

@@ -17,7 +17,7 @@ def prepare(
     import numpy as np
 
     if examples.sounds is None:
-        task = profile.task.value if profile.task else "nothing we do"
+        task = profile.task.on_hub if profile.task else "nothing we do"
         raise DataNotForTask(path=examples.origin, task=task, needed="recordings are needed")
     settings = hearing.read(folder)
     stored = sounds.Stored(examples.sounds)

@@ -1,8 +1,9 @@
 """Texts that a model with a cache writes, and how likely the expected ones are to it.
 
-Covers: greedy writing from a prompt, after a source where there is one; the likeliest token and
-the negative log likelihood of the expected one at each place of the expected text (of the prompt
-itself where nothing is expected); the text of the tokens; the request after another, for timing
+Covers: greedy writing from a prompt, after a source where there is one, in the language that is
+heard where several could be; the likeliest token and the negative log likelihood of the expected
+one at each place of the expected text (of the prompt itself where nothing is expected and nothing
+else is read); the text of the tokens; the request after another, for timing
 each further token.
 Does not cover: how right a text is (scorers/written.py), writing itself (measure/generate.py).
 """
@@ -54,9 +55,15 @@ def run(session: Any, inputs: Arrays, beside: Path) -> Arrays:
     target = [int(one) for one in inputs["target"][0]]
     stops = [int(one) for one in inputs["stops"]]
     never = [int(one) for one in inputs.get("never", ())]
-    writer = generate.Writer(session, {} if words == "input_ids" else source, never)
+    first_never = [int(one) for one in inputs.get("first_never", ())]
+    alone = words == "input_ids"
+    writer = generate.Writer(session, {} if alone else source, never, first_never)
+    languages = [int(one) for one in inputs.get("languages", ())]
+    if languages:
+        prompt[1] = writer.likeliest(prompt[:1], languages)
     said, taken = writer.write(prompt, int(inputs["limit"][0]), stops)
-    top, unlikely, expected = writer.thoughts(prompt, target)
+    nothing: tuple[list[int], list[float], list[int]] = ([], [], [])
+    top, unlikely, expected = writer.thoughts(prompt, target) if target or alone else nothing
     text = _tokenizer(beside / TOKENIZER).decode(said, skip_special_tokens=True)
     return {
         "said": np.asarray(said, np.int32),

@@ -51,7 +51,7 @@ def score(
     said = _texts(answered)
     same = np.array([])
     if first is not None:
-        same = np.array([_alike(now, was) for now, was in zip(said, _texts(first), strict=True)])
+        same = np.array([alike(now, was) for now, was in zip(said, _texts(first), strict=True)])
     agreement = mean(same) if len(same) else None
     right = [plain(texts[0]) for texts in examples.answers]
     features: list[tuple[float, float]] = []
@@ -60,7 +60,7 @@ def score(
     else:
         metric = asked or metrics.WER
         pairs = zip(said, right, strict=True)
-        features = [_errors(now, truth, letters=metric == metrics.CER) for now, truth in pairs]
+        features = [errors(now, truth, letters=metric == metrics.CER) for now, truth in pairs]
         value = metrics.measured(metric, metrics.features_of(features))
     answers = Answers(
         rows=examples.rows,
@@ -83,7 +83,7 @@ def plain(text: str) -> str:
     return " ".join(kept.split())
 
 
-def _errors(said: str, right: str, *, letters: bool) -> tuple[float, float]:
+def errors(said: str, right: str, *, letters: bool) -> tuple[float, float]:
     """Substituted, left out and added units, and the units of the right transcript."""
     import jiwer
 
@@ -95,9 +95,9 @@ def _errors(said: str, right: str, *, letters: bool) -> tuple[float, float]:
     return float(wrong), float(found.hits + found.substitutions + found.deletions)
 
 
-def _alike(now: str, was: str) -> float:
+def alike(now: str, was: str) -> float:
     """1 for the same words, 0 for none of them."""
-    wrong, words = _errors(now, was, letters=False)
+    wrong, words = errors(now, was, letters=False)
     return 1.0 if now == was else max(0.0, 1.0 - wrong / max(words, 1.0))
 
 

@@ -4,7 +4,8 @@ Covers: exact match with what was expected, perplexity, agreement of the likelie
 original's, place by place; texts that repeat themselves or stay empty.
 Does not cover: writing them (reducers/written.py), the measures themselves (metrics.py).
 Perplexity and agreement are teacher-forced: each token is judged after the expected ones, so that
-one early difference does not count again at every later place.
+one early difference does not count again at every later place. Where nothing is expected, words
+are compared, as they are aligned best.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from wizard.measure.intervals import mean, whole
 from wizard.measure.metrics import EXACT_MATCH, PERPLEXITY, measured
 from wizard.measure.quality import AGREEMENT, AGREEMENT_ASKED, ROWS_TO_SUSPECT
 from wizard.measure.repeats import repeating
+from wizard.measure.scorers.transcripts import alike
 from wizard.nouns import Answers, ExampleSet, Glance, Json, ModelProfile, Quality, Quantity
 
 if TYPE_CHECKING:
@@ -83,7 +85,9 @@ def score_by(
     expected = tuple(one[0].strip() for one in examples.answers)
     unlikely = np.array([float(one.sum()) for one in answered.of("unlikely")])
     tokens = np.array([len(one) for one in answered.of("unlikely")])
-    counted = {PERPLEXITY: np.stack([_finite(unlikely), tokens], axis=1)}
+    counted: dict[str, Array] = {}
+    if tokens.any():
+        counted |= {PERPLEXITY: np.stack([_finite(unlikely), tokens], axis=1)}
     if expected:
         counted |= {name: count(said, examples.answers) for name, count in counts.items()}
     same = _same(answered, first) if first is not None else np.array([])
@@ -127,13 +131,22 @@ def _finite(values: Array) -> Array:
 
 
 def _same(answered: Answered, first: Answered) -> Array:
-    """Per row, the share of places with the original's likeliest token; empty if cut otherwise."""
+    """Per row, the share of places with the original's likeliest token; empty if cut otherwise.
+
+    Where no place was judged, for nothing is expected: the share of the same words.
+    """
     import numpy as np
 
     pairs = list(zip(answered.of("top"), first.of("top"), strict=True))
     if any(len(one) != len(was) for one, was in pairs):  # another model's tokens
         return np.array([])
-    return np.array([float((one == was).mean()) if len(one) else 1.0 for one, was in pairs])
+    texts = zip(_texts(answered), _texts(first), strict=True)
+    return np.array(
+        [
+            float((one == was).mean()) if len(one) else alike(*said)
+            for (one, was), said in zip(pairs, texts, strict=True)
+        ]
+    )
 
 
 def _collapse(answered: Answered, first: Answered | None) -> tuple[str, ...]:
