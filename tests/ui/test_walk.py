@@ -142,10 +142,12 @@ def test_a_counter_offer_is_accepted_with_one_click(visit):
     page.locator("#next-device").click()
     expect(page.locator("#rows li").first).to_be_visible()
     page.locator("#next-quality").click()
+    expect(page.locator(".candidate.first")).to_contain_text("Tried first")
     page.locator("#offer-0").click()
 
     expect(page.locator("#contract")).to_contain_text("2.2 ms")
     expect(page.locator("#offer-0")).to_be_hidden()
+    expect(page.locator(".candidate.first")).to_contain_text("Recommended")
 
 
 def test_a_measured_offer_is_accepted_without_measuring_again(visit, picture):

@@ -173,7 +173,8 @@ def _times(cast: Forecast, base: Forecast) -> list[tuple[str, str]]:
 
 
 def _card(plan: Plan, candidate: Candidate, rank: int) -> str:
-    first = pieces.badge(words.FIRST_CHOICE, "good") if rank == 1 else ""
+    kind = (words.TRIED_FIRST, "maybe") if plan.counter_offers else (words.FIRST_CHOICE, "good")
+    first = pieces.badge(*kind) if rank == 1 else ""
     cast, base = candidate.forecast, plan.baseline
     figures = pieces.facts(
         (

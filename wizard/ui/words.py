@@ -153,6 +153,7 @@ PLAN_LEAD = (
     "In this order. Everything is measured against the original; expected figures are ranges."
 )
 FIRST_CHOICE = "Recommended"
+TRIED_FIRST = "Tried first"  # where nothing is expected to keep the contract
 WHY, WATCH = "Why", "Watch out"
 WHY_NOT = "Why not the others"
 EVERY_RULE = "Every rule we know, and what became of it"
