@@ -240,7 +240,7 @@ def encoder() -> dict[str, float]:
             )
             peak = 0.0
             while running.poll() is None:
-                peak = max(peak, job_mb(running))
+                peak = max(peak, job_mb(Path(place) / "home"))
                 time.sleep(0.1)
         found = json.loads((Path(place) / "answer.json").read_text())
         after = found["candidates"][0]["measured"]
@@ -259,11 +259,12 @@ def encoder() -> dict[str, float]:
         }
 
 
-def job_mb(running: psutil.Process) -> float:
-    """Memory of the job: the command's child lives in a session of its own."""
+def job_mb(home: Path) -> float:
+    """Memory of the jobs of that home: a command's child lives in a session of its own."""
     total = 0.0
     for one in psutil.process_iter(["cmdline"]):
-        if "wizard.jobs.child" in " ".join(one.info["cmdline"] or ()):
+        said = " ".join(one.info["cmdline"] or ())
+        if "wizard.jobs.child" in said and str(home) in said:
             total += proportional_mb(one)
     return total
 

@@ -114,7 +114,7 @@ def needed(model: str, words: tuple[str, ...], home: Path) -> dict[str, tuple[fl
         stdout=subprocess.DEVNULL,
     )
     while running.poll() is None:
-        memory, disk = max(memory, job_mb(running)), max(disk, on_disk(home))
+        memory, disk = max(memory, job_mb(home)), max(disk, on_disk(home))
         time.sleep(0.2)
     if running.returncode not in {0, 3, 4}:
         raise SystemExit(f"{model} ended with status {running.returncode}")
@@ -152,7 +152,7 @@ def forecasts(only: tuple[str, ...] = ()) -> dict[str, float]:
             found = needed(model, (*words, "--max-drop", "5"), Path(place) / f"home-{name}")
             for what, (told, measured) in found.items():
                 ratios[f"forecast / measured, {name}: {what}"] = told / measured
-                print(f"{name:12} {what:8} {told:9.1f} {measured:9.1f} {told / measured:6.2f}")
+                print(f"{name:12} {what:8} {told:9.1f} {measured:9.1f} {told / measured:6.2f}", flush=True)
             shutil.rmtree(Path(place) / f"home-{name}", ignore_errors=True)
             shutil.rmtree(Path(place) / name, ignore_errors=True)
     within = [1 / 1.25 <= one <= 1.25 for one in ratios.values()]
