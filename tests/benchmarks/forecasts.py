@@ -152,7 +152,10 @@ def forecasts(only: tuple[str, ...] = ()) -> dict[str, float]:
             found = needed(model, (*words, "--max-drop", "5"), Path(place) / f"home-{name}")
             for what, (told, measured) in found.items():
                 ratios[f"forecast / measured, {name}: {what}"] = told / measured
-                print(f"{name:12} {what:8} {told:9.1f} {measured:9.1f} {told / measured:6.2f}", flush=True)
+                print(
+                    f"{name:12} {what:8} {told:9.1f} {measured:9.1f} {told / measured:6.2f}",
+                    flush=True,
+                )
             shutil.rmtree(Path(place) / f"home-{name}", ignore_errors=True)
             shutil.rmtree(Path(place) / name, ignore_errors=True)
     within = [1 / 1.25 <= one <= 1.25 for one in ratios.values()]
