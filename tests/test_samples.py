@@ -16,7 +16,6 @@ SAMPLES = library.assets_folder() / "samples"
 NAMES = sorted(library.samples())
 WITHOUT_A_MODEL = {
     Task.OBJECT_DETECTION,
-    Task.DICTATION,
 }
 ROOT = Path(__file__).resolve().parents[1]
 

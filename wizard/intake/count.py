@@ -169,13 +169,15 @@ def _macs(model: Any, workload: Workload) -> int:
     try:
         with torch.device("meta"), FlopCounterMode(display=False) as counter:
             if model.main_input_name == "input_values":
-                model(input_values=torch.empty(batch, *shape_heard(model.config, workload.samples)))
+                shape = (batch, *shape_heard(model.config, workload.samples))
+                model(input_values=torch.empty(shape, dtype=model.dtype))
             elif model.main_input_name == "pixel_values":
                 side = workload.image_size or 224
                 channels = getattr(model.config, "num_channels", 3)
-                model(pixel_values=torch.empty(batch, channels, side, side))
+                shape = (batch, channels, side, side)
+                model(pixel_values=torch.empty(shape, dtype=model.dtype))
             elif model.main_input_name == "input_features":
-                model(**_window(model.config, batch))
+                model(**_window(model, batch))
             else:
                 model(**_words(model, batch, workload.tokens or 128))
     except (*NO_SUCH_MODEL, NotImplementedError):
@@ -183,13 +185,13 @@ def _macs(model: Any, workload: Workload) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _window(config: Any, batch: int) -> dict[str, Any]:
+def _window(model: Any, batch: int) -> dict[str, Any]:
     """The sound that such a model always hears, of one length, and one token written after it."""
     import torch
 
-    frames = 2 * config.max_source_positions
+    shape = (batch, model.config.num_mel_bins, 2 * model.config.max_source_positions)
     return {
-        "input_features": torch.empty(batch, config.num_mel_bins, frames),
+        "input_features": torch.empty(shape, dtype=model.dtype),
         "decoder_input_ids": torch.empty(batch, 1, dtype=torch.long),
     }
 

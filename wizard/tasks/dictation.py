@@ -18,6 +18,7 @@ CARD = dataclasses.replace(
     score="dictated",
     metrics=("WER", "CER", "perplexity", "agreement"),
     script="run_dictation.py.txt",
+    bundled="dictated",
     check="next",
     word_head=True,
     writes=True,
