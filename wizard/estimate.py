@@ -5,7 +5,7 @@ over a device's rates), what the job itself needs.
 Does not cover: which recipe to try (advise).
 Sources: parameter counts from the card; roofline and efficiencies from practice; file overhead,
 process memory, seconds and job memory measured on two cores of an AVX512-VNNI server with the
-samples (job peak = loaded model + 3.4 x fp32 weights).
+samples.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.03, 12
 # shorter than the request, PyTorch slower than ONNX Runtime (intents 0.25 s, digits 0.05 s a step).
 TRAINING = frozenset({"recovery", "quantization_aware_training"})
 TRAINING_ROWS, TRAINING_MACS_PER_SECOND, SECONDS_PER_STEP = 32, 3e10, 0.04
+# The job's peak and its files, of ten models (tests/benchmarks/forecasts.py): an export holds the
+# weights three times, filters once and a half more; a bundle is the chosen file, plain and zipped.
+JOB_MB, EXPORT_COPIES, FILTER_COPIES = 620.0, 2.9, 1.5
+DISK_MB, BUNDLE_COPIES = 5.0, 2.0
 # In memory beside the export's own: gradients, two moments, the best state, the original.
 TRAINED_COPIES = 5.0
 # What a technique costs in points when no rule says so; low and high.
@@ -346,9 +350,12 @@ def job(profile: ModelProfile, candidates: Sequence[Candidate]) -> JobForecast:
     Seconds: the original made and measured, and what each candidate is forecast to take.
     """
     weights = 4 * profile.parameters.total / 1e6
+    filters = 4 * profile.parameters.conv / 1e6
     trained = any(step.strategy in TRAINING for one in candidates for step in one.steps)
-    memory = 590 + (TRAINED_COPIES + 1 if trained else 2.9) * weights
-    disk = 40 + weights * (3 + len(candidates))
+    copies = TRAINED_COPIES + 1 if trained else EXPORT_COPIES
+    memory = JOB_MB + copies * weights + FILTER_COPIES * filters
+    files = [one.forecast.size.value for one in candidates]
+    disk = DISK_MB + weights + sum(files) + BUNDLE_COPIES * max(files, default=weights)
     original = seconds_to_export(profile) + _seconds(profile).value
     seconds = original + sum(one.forecast.seconds.value for one in candidates)
     return JobForecast(

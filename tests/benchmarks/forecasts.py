@@ -56,7 +56,7 @@ SHAPES: dict[str, tuple[Make, str, tuple[str, ...]]] = {
         ("--only", "int8_weights", "--tokens", "64"),
     ),
     "ViT-base": (
-        text("ViTConfig", "ViTForImageClassification"),
+        text("ViTConfig", "ViTForImageClassification", image_size=32, patch_size=16),
         "digits",
         ("--only", "int8_dynamic"),
     ),
