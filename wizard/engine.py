@@ -430,9 +430,14 @@ def try_both(job: str, typed: Sequence[str]) -> Json:
     return jobs.ask("answer_both", arguments)
 
 
-def try_picture(job: str, file: str | None, number: int) -> Json:
-    """The same for a picture file, or without one for example `number` of those judged on."""
+def try_picture(job: str, file: str | None, number: int, labels: str = "") -> Json:
+    """The same for a picture file, or without one for example `number` of those judged on.
+
+    `labels`: what to choose among, apart by commas, where the model has no list of its own;
+    without any, what the examples choose among.
+    """
     if compare(job) is None:
         raise JobNotFound(job=job)
     folder = str(jobs.folder_of(jobs_root(), job))
-    return jobs.ask("answer_picture", {"folder": folder, "file": file, "number": number})
+    arguments: Json = {"folder": folder, "file": file, "number": number, "labels": labels[:TYPED]}
+    return jobs.ask("answer_picture", arguments)

@@ -54,6 +54,7 @@ def test_a_task_that_reads_tables_knows_their_columns(task):
 @pytest.mark.parametrize("task", sorted(one for one in CARDS if CARDS[one].asks))
 def test_nothing_is_left_to_fill_in_in_a_script(task, tmp_path):
     """But the model's name; a placeholder would be sent to the model as a text."""
+    (tmp_path / "preprocessor_config.json").write_text("{}")
     script = run_script(CARDS[task], tmp_path)
 
     assert set(re.findall(r"@[A-Z]+@", script)) == {"@MODEL@"}

@@ -24,6 +24,7 @@ PICTURES, SOUNDS, SPEECH = (
     Task.SPEECH_RECOGNITION,
 )
 OUTLINES, BOXES = Task.IMAGE_SEGMENTATION, Task.OBJECT_DETECTION
+NAMED = Task.ZERO_SHOT_IMAGES
 SMALL = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -43,6 +44,8 @@ WAVES = {
     "classifier_proj_size": 16,
 }
 DINO = {key: value for key, value in PATCHES.items() if key != "intermediate_size"}
+READS = {**SMALL, "vocab_size": 120}
+BOTH = {"vision_config": PATCHES, "projection_dim": 24}
 STAGES = {"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 1, 1]}
 # Family, class of its model (without its config's), changes to the config.
 FAMILIES = [
@@ -141,6 +144,15 @@ FAMILIES = [
             "num_queries": 10,
         },
     ),
+    # The end of a text is its highest number, as in the first models, or a number that is named.
+    ("clip", "CLIPModel", NAMED, {**BOTH, "text_config": {**READS, "eos_token_id": 2}}),
+    ("clip", "CLIPModel", NAMED, {**BOTH, "text_config": {**READS, "eos_token_id": 119}}),
+    (
+        "siglip",
+        "SiglipModel",
+        NAMED,
+        {"vision_config": PATCHES, "text_config": {**READS, "projection_size": 32}},
+    ),
     ("wav2vec2", "Wav2Vec2ForCTC", SPEECH, WAVES),
     ("wav2vec2", "Wav2Vec2ForSequenceClassification", SOUNDS, WAVES),
     ("hubert", "HubertForCTC", SPEECH, WAVES),
@@ -168,6 +180,10 @@ PROCESSORS = {
     BOXES: {
         "size": {"height": SIDE, "width": SIDE},
         "image_processor_type": "DetrImageProcessor",
+    },
+    NAMED: {
+        "size": {"height": SIDE, "width": SIDE},
+        "image_processor_type": "SiglipImageProcessor",
     },
     SOUNDS: {"sampling_rate": 8_000},
     SPEECH: {"sampling_rate": 8_000},
@@ -204,7 +220,7 @@ def test_a_family_is_known_and_exports(family, kind, task, changes, tmp_path, mo
 
     assert (card.family, card.task) == (family, task)
     assert card.support.level in {SupportLevel.TESTED, SupportLevel.SHOULD_WORK}
-    assert len(card.labels) == (0 if task is SPEECH else LABELS)
+    assert len(card.labels) == (0 if task in {SPEECH, NAMED} else LABELS)
     assert card.macs > 0
     assert parity.largest_difference <= 1e-3
     assert [shape[0] for shape in parity.shapes] == [1, 3, 4]

@@ -130,6 +130,44 @@ def test_pictures_of_ones_own_in_folders_of_their_labels(visit, tmp_path):
     assert taken(page, tmp_path).files
 
 
+def test_labels_of_ones_own_beside_pictures_of_ones_own(visit, tmp_path):
+    """Folders are what is chosen among; in the playground other labels may be named."""
+    import numpy as np
+    from PIL import Image
+
+    data = Path(__file__).resolve().parents[2] / "assets" / "samples" / "pairs" / "data"
+    pictures = np.load(data / "test-images.npz", allow_pickle=False)["images"]
+    with (data / "test.csv").open(encoding="utf-8", newline="") as file:
+        labels = [row["label"] for row in csv.DictReader(file)]
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for at in range(150):
+            one = io.BytesIO()
+            Image.fromarray(pictures[at]).save(one, "PNG")
+            archive.writestr(f"{labels[at].replace(' ', '_')}/{at}.png", one.getvalue())
+    page = visit()
+    zipped = {"name": "pictures.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    with_examples(page, "pairs", zipped)
+    tried = page.locator("#both-pictures")
+    page.locator("#try-example").click()
+    expect(tried.locator("figcaption")).to_contain_text("Example 1 of 1")
+    expect(tried.locator(".duo .pb").first).to_contain_text("left_of")
+    page.locator("#try-labels textarea, #try-labels input").fill("red thing, blue thing")
+    page.locator("#try-labels textarea, #try-labels input").press("Enter")
+    expect(tried.locator(".duo .pb")).to_have_count(4)
+    picture = {"name": "mine.png", "mimeType": "image/png", "buffer": one.getvalue()}
+    page.locator("#try-file input[type=file]").set_input_files(picture)
+    expect(tried.locator("figcaption")).to_have_text("mine.png")
+    photographed(page, "real-pairs")
+    page.set_viewport_size({"width": 390, "height": 860})
+    page.emulate_media(color_scheme="dark")
+    photographed(page, "real-pairs-phone-dark")
+
+    expect(page.locator("#try")).to_be_hidden()
+    expect(page.locator("#verdict .clause").last).to_contain_text("top-1 accuracy")
+    assert taken(page, tmp_path).files
+
+
 def test_sentences_of_ones_own_in_a_table(visit, tmp_path):
     """A CSV of 120 pairs with their likeness; judged by rank correlation, in the dark."""
     data = Path(__file__).resolve().parents[2] / "assets" / "samples" / "sentences" / "data"

@@ -301,7 +301,7 @@ class FakeEngine:
         )
         return ArtifactBundle(folder=folder, files=files, zip=zipped)
 
-    def try_picture(self, job, file, number):
+    def try_picture(self, job, file, number, labels=""):
         said = {"name": Path(file).name, "label": ""} if file else {}
         shown = {"name": f"Example {number + 1} of 700", "label": "seven", "picture": PIXEL}
         return {**self.try_both(job, [str(number)]), **shown, **said}

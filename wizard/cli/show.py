@@ -207,7 +207,8 @@ def _workload(shown: ModelProfile) -> str:
     work = shown.workload
     if work.tokens is not None or work.seconds is not None:
         return f"{work}, batch {work.batch}"
-    return f"{work.image_size} x {work.image_size} pixels, batch {work.batch}"
+    labels = f", {work.labels} labels" if work.labels is not None else ""
+    return f"{work.image_size} x {work.image_size} pixels{labels}, batch {work.batch}"
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

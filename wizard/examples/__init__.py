@@ -12,7 +12,7 @@ from wizard.examples.pictures import as_png
 from wizard.examples.prepare import prepare
 from wizard.examples.reading import Rows, pick, read, read_one
 from wizard.examples.sounds import as_wav
-from wizard.examples.typed import typed
+from wizard.examples.typed import listed, typed
 from wizard.nouns import ExampleSet
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Rows",
     "as_png",
     "as_wav",
+    "listed",
     "load_feeds",
     "parse",
     "pick",

@@ -132,7 +132,8 @@ class Feeds:
 
     @property
     def is_text(self) -> bool:
-        return self.has("input_ids")
+        """Whether rows are texts; a text that all rows share is none of theirs."""
+        return self._kinds.get("input_ids", SAME) != SAME
 
     def __len__(self) -> int:
         for name, kind in self._kinds.items():

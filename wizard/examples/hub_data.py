@@ -189,7 +189,8 @@ def _readers(
 ) -> Mapping[str, Callable[[Any], Any]]:
     """How each column's values are written: class numbers as names, where the model has names."""
     readers: dict[str, Callable[[Any], Any]] = {}
-    bare = by_position or all(one.startswith("LABEL_") for one in profile.labels)
+    unnamed = all(one.startswith("LABEL_") for one in profile.labels)
+    bare = bool(profile.labels) and (by_position or unnamed)
     first: dict[str, Any] = next(iter(rows), {})
     for name in first:
         names = _names((rows.features or {}).get(name))

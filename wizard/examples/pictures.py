@@ -12,6 +12,7 @@ import io
 import random
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,11 +86,14 @@ def _shapes_beside(path: Path) -> Path:
     return path.with_suffix(".shapes.npy")
 
 
-def read(path: Path, *, seed: int, limit: int, scratch: Path | None = None) -> ExampleSet:
+def read(
+    path: Path, *, seed: int, limit: int, scratch: Path | None = None, choose: bool = False
+) -> ExampleSet:
     """Images of a folder or ZIP, at most `limit`, stored in `scratch`; labels are folder names.
 
     Images that lie in no folder are read without labels. Without `scratch` they are stored in
-    a temporary folder that goes when the process ends.
+    a temporary folder that goes when the process ends. `choose`: the labels are what there is to
+    choose from, so there must be two or more; raises DataUnreadable.
     """
     with opened(path, PICTURES) as found:
         named = sorted(found, key=lambda one: one.label == "")
@@ -106,13 +110,30 @@ def read(path: Path, *, seed: int, limit: int, scratch: Path | None = None) -> E
         doubles = len(labelled) - len(labels)
     if doubles:
         notes.append(f"{doubles} images stood there twice and were used once.")
-    return ExampleSet(
+    rows = ExampleSet(
         origin=path.name,
         images=target,
         labels=tuple(labels) if labels[0] else (),
         rows=tuple(range(len(labels))),
         notes=tuple(notes),
     )
+    return to_choose_among(rows) if choose else rows
+
+
+def to_choose_among(rows: ExampleSet) -> ExampleSet:
+    """The same with its labels as what a model chooses among. Raises DataUnreadable below two."""
+    names = tuple(sorted(set(rows.labels)))
+    if len(names) < 2:
+        because = (
+            "its pictures lie in fewer than two folders, and the folders' names are the labels "
+            "to choose from"
+        )
+        raise DataUnreadable(path=rows.origin, because=because)
+    note = (
+        f"Every picture is held against the same {len(names)} labels, and a request is one "
+        "picture with all of them."
+    )
+    return replace(rows, candidates=names, notes=(*rows.notes, note))
 
 
 def read_one(path: Path, scratch: Path) -> ExampleSet:
@@ -145,18 +166,20 @@ def _left_out(named: list[Found], labelled: list[Found]) -> list[str]:
     return []
 
 
-def read_bundled(folder: Path, name: str) -> ExampleSet:
-    """A sample's own arrays: NAME-images.npy and a table NAME.csv beside it."""
+def read_bundled(folder: Path, name: str, *, choose: bool = False) -> ExampleSet:
+    """A sample's own arrays: NAME-images.npy (or .npz) and a table NAME.csv beside it."""
     with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     others = [column for column in rows[0] if column != "label"]
-    return ExampleSet(
+    plain = folder / f"{name}-images.npy"
+    found = ExampleSet(
         origin=folder.parent.name,
-        images=folder / f"{name}-images.npy",
+        images=plain if plain.is_file() else plain.with_suffix(".npz"),
         labels=tuple(row["label"] for row in rows),
         columns={column: tuple(row[column] for row in rows) for column in others},
         rows=tuple(range(len(rows))),
     )
+    return to_choose_among(found) if choose else found
 
 
 def store(found: Sequence[Found], target: Path, origin: str) -> list[Found]:

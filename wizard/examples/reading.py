@@ -30,15 +30,23 @@ ROWS_NEEDED = 20
 ROWS_KEPT = 10_000
 CALIBRATION_KEPT = 256
 MARKED = {"outlined pictures": True, "framed pictures": False}
+# With labels of the model's, or with what they are called as the labels to choose from.
+LABELLED = {"pictures": False, "pictures to name": True}
 NUMBERED = re.compile(r"LABEL_\d+")
 OURS_ARE_USED = (
     "You gave no examples, so ours are used, without labels: the clause is agreement with "
     "the original, and examples of your own would tell more."
 )
-DIGITS_ARE_USED = (
-    "Ours are small grey pictures of digits, unlike photographs: how well the two models agree on "
-    "them says little about yours."
-)
+OURS_ARE_UNLIKE = {
+    "digits": (
+        "Ours are small grey pictures of digits, unlike photographs: how well the two models agree "
+        "on them says little about yours."
+    ),
+    "pairs": (
+        "Ours are small drawings with labels like 'red thing left of a blue one': how well the two "
+        "models agree on them says little about your photographs and labels."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +117,9 @@ def _read(
     if not path.exists():
         raise DataNotFound(path=data)
     card = tasks.card_of(profile.task)
-    if card.rows == "pictures":
-        return pictures.read(path, seed=seed, limit=limit, scratch=scratch)
+    if card.rows in LABELLED:
+        choose = LABELLED[card.rows]
+        return pictures.read(path, choose=choose, seed=seed, limit=limit, scratch=scratch)
     if card.rows in MARKED:
         outlined = MARKED[card.rows]
         return marked.read(path, outlined=outlined, seed=seed, limit=limit, scratch=scratch)
@@ -161,17 +170,15 @@ def _bundled(profile: ModelProfile) -> Rows:
         return _both(folder, profile, labelled=True)
     name = tasks.card_of(profile.task).bundled
     rows = _both(library.rows_of(name), profile, labelled=False)
-    return replace(
-        rows, notes=(OURS_ARE_USED, DIGITS_ARE_USED) if name == "digits" else (OURS_ARE_USED,)
-    )
+    unlike = [OURS_ARE_UNLIKE[name]] if name in OURS_ARE_UNLIKE else []
+    return replace(rows, notes=(OURS_ARE_USED, *unlike, *rows.notes))
 
 
 def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:
-    sets = []
+    sets, kind = [], tasks.card_of(profile.task).rows
     for name in ("calibration", "test"):
-        kind = tasks.card_of(profile.task).rows
-        if kind == "pictures":
-            rows = pictures.read_bundled(folder, name)
+        if kind in LABELLED:
+            rows = pictures.read_bundled(folder, name, choose=LABELLED[kind])
         elif kind in MARKED:
             rows = _bundled_pictures(folder, name, outlined=MARKED[kind], marked_too=labelled)
         elif kind == "sounds":
@@ -179,7 +186,8 @@ def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:
         else:
             rows = tables.read_bundled(folder / f"{name}.csv", profile)
         sets.append(rows if labelled else _unlabelled(rows))
-    return Rows(calibration=sets[0], test=sets[1], notes=())
+    notes = sets[1].notes if kind in LABELLED else ()
+    return Rows(calibration=sets[0], test=sets[1], notes=notes)
 
 
 def _bundled_pictures(folder: Path, name: str, *, outlined: bool, marked_too: bool) -> ExampleSet:

@@ -16,8 +16,13 @@ def typed(profile: ModelProfile, fields: Sequence[str]) -> ExampleSet:
     """The example of what stands in the fields that the task's card asks for."""
     asks = tasks.card_of(profile.task).asks
     texts = [text for field, text in zip(asks, fields, strict=False) if not field.choices]
-    listed = [text for field, text in zip(asks, fields, strict=False) if field.choices]
-    choices = tuple(one.strip() for text in listed for one in text.split(",") if one.strip())
+    named = [text for field, text in zip(asks, fields, strict=False) if field.choices]
+    choices = tuple(one for text in named for one in listed(text))
     if len(texts) == 2:
         return ExampleSet(origin="typed", pairs=((texts[0], texts[1]),), rows=(0,))
     return ExampleSet(origin="typed", inputs=tuple(texts), candidates=choices, rows=(0,))
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Labels that stand in one box with commas between them, each once."""
+    return tuple(dict.fromkeys(one.strip() for one in text.split(",") if one.strip()))

@@ -322,10 +322,13 @@ def _readme_header(folder: Path) -> dict[str, Any]:
 
 
 def _layers(config: dict[str, Any]) -> int | None:
-    """Transformer layers, or the blocks of all stages of a network that counts those."""
+    """Transformer layers (of both parts), or the blocks of all stages of a network of stages."""
     depths = config.get("depths")
     if isinstance(depths, list) and all(isinstance(depth, int) for depth in depths):
         return sum(depths)
+    parts = [config.get(part) or {} for part in ("vision_config", "text_config")]
+    if all(isinstance(one, dict) and _whole(one.get("num_hidden_layers")) for one in parts):
+        return sum(int(one["num_hidden_layers"]) for one in parts)
     return _whole(
         config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers")
     )

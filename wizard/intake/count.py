@@ -13,6 +13,7 @@ from typing import Any
 
 from wizard import tasks
 from wizard.errors import ConfigUnreadable, UnknownArchitecture
+from wizard.examples import choosing
 from wizard.examples.hearing import shape_heard
 from wizard.nouns import Task, Workload
 
@@ -168,7 +169,9 @@ def _macs(model: Any, workload: Workload) -> int:
     batch = workload.batch
     try:
         with torch.device("meta"), FlopCounterMode(display=False) as counter:
-            if model.main_input_name == "input_values":
+            if workload.labels is not None:
+                model(**_pictures_beside_labels(model, workload))
+            elif model.main_input_name == "input_values":
                 shape = (batch, *shape_heard(model.config, workload.samples))
                 model(input_values=torch.empty(shape, dtype=model.dtype))
             elif model.main_input_name == "pixel_values":
@@ -193,6 +196,20 @@ def _window(model: Any, batch: int) -> dict[str, Any]:
     return {
         "input_features": torch.empty(shape, dtype=model.dtype),
         "decoder_input_ids": torch.empty(batch, 1, dtype=torch.long),
+    }
+
+
+def _pictures_beside_labels(model: Any, workload: Workload) -> dict[str, Any]:
+    """Pictures, and once for all of them the labels to choose from."""
+    import torch
+
+    side = workload.image_size or 224
+    channels = getattr(choosing.sees(model.config), "num_channels", 3)
+    shape = (workload.batch, channels, side, side)
+    tokens = choosing.usual(model.config.to_dict())
+    return {
+        "pixel_values": torch.empty(shape, dtype=model.dtype),
+        "input_ids": torch.empty(workload.labels or 1, tokens, dtype=torch.long),
     }
 
 

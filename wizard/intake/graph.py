@@ -170,6 +170,12 @@ def guess_task(model: Any, config: dict[str, Any] | None, name: str) -> Task:
 
     said = tasks.known(task_of(config)) if config else None
     inputs = inputs_of(model)
+    if {"pixel_values", "input_ids"} <= set(inputs):
+        because = (
+            "it takes pictures and texts together, and such files have their texts in many forms; "
+            "give its folder with the safetensors instead"
+        )
+        raise UploadRefused(file=name, because=because)
     if said is not None:
         return said
     rank = _rank(model.graph.output[0]) if model.graph.output else 0

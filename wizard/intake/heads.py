@@ -1,7 +1,7 @@
 """Which task a model answers, by the name of its architecture in config.json.
 
 Covers: endings of names, heads that mean another task where a model hears, models that write from
-texts, from sounds or from several things together.
+texts, from sounds or from several things together, models that hold pictures against texts.
 Does not cover: whether we do the task (card.py).
 """
 
@@ -51,6 +51,13 @@ FROM_TEXT = frozenset(
     }
 )
 FROM_SOUND = frozenset({"whisper", "speech_to_text", "moonshine"})
+# Named like the bare model of a family, they hold pictures against texts. Checked as well.
+HOLD_AGAINST = frozenset(
+    {
+        *("AlignModel", "AltCLIPModel", "BlipModel", "ChineseCLIPModel", "CLIPModel"),
+        *("CLIPSegModel", "MetaClip2Model", "SiglipModel", "Siglip2Model"),
+    }
+)
 FROM_ALL = "image-text-to-text"
 
 
@@ -59,6 +66,8 @@ def task_of(config: dict[str, Any]) -> str | None:
     architecture = (config.get("architectures") or [""])[0]
     if config.get("model_type") in OF_SOUND and architecture.endswith("ForSequenceClassification"):
         return Task.AUDIO_CLASSIFICATION.value
+    if architecture in HOLD_AGAINST:
+        return Task.ZERO_SHOT_IMAGES.value
     if architecture.endswith("ForConditionalGeneration"):
         return _written_from(str(config.get("model_type")))
     endings = (end for end in TASK_OF_ENDING if architecture.endswith(end))

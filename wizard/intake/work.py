@@ -18,7 +18,7 @@ POSITIONS_RESERVED = {
     **dict.fromkeys(("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"), 2),
     **dict.fromkeys(("roberta-prelayernorm", "data2vec-text", "longformer", "ibert", "luke"), 2),
 }
-DEFAULT_TOKENS, DEFAULT_IMAGE_SIDE, DEFAULT_SECONDS = 128, 224, 3.0
+DEFAULT_TOKENS, DEFAULT_IMAGE_SIDE, DEFAULT_SECONDS, DEFAULT_LABELS = 128, 224, 3.0, 10
 DEFAULT_RATE = 16_000  # samples a second
 
 
@@ -42,13 +42,24 @@ def request(ref: ModelRef, task: Task | None, asked: Workload | None, said: Size
     reads = tasks.card_of(task).reads if task is not None else tasks.Reads.TEXTS
     if reads is tasks.Reads.PICTURES:
         side = said.image_side or side_of(said.config, said.processor)
-        return Workload(batch=batch, image_size=side or DEFAULT_IMAGE_SIDE)
+        return Workload(
+            batch=batch,
+            image_size=side or DEFAULT_IMAGE_SIDE,
+            labels=_labels(task, asked, own),
+        )
     if reads is tasks.Reads.SOUND:
         given = (asked.seconds if asked else None) or own.seconds or DEFAULT_SECONDS
         seconds = _whole(said.processor.get("chunk_length")) or given  # it hears one window always
         return Workload(batch=batch, seconds=seconds, samples=_samples(seconds, said))
     tokens = (asked.tokens if asked else None) or own.tokens or DEFAULT_TOKENS
     return Workload(batch=batch, tokens=min(tokens, said.max_tokens or DEFAULT_TOKENS * 4))
+
+
+def _labels(task: Task | None, asked: Workload | None, own: Workload) -> int | None:
+    """How many labels are read beside each picture; None where the model has a list of its own."""
+    if not tasks.labels_beside(task):
+        return None
+    return (asked.labels if asked else None) or own.labels or DEFAULT_LABELS
 
 
 def _samples(seconds: float, said: Sizes) -> int | None:

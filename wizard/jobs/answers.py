@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wizard import bundle, examples, intake, measure, run
+from wizard import bundle, examples, intake, measure, run, tasks
 from wizard.advise import command
 from wizard.errors import JobNotFound
 from wizard.jobs import store
@@ -109,9 +109,12 @@ def answer_both(folder: str, typed: Sequence[str]) -> Mapping[str, Json]:
     return _both(place, outcome, examples.typed(outcome.plan.profile, typed))
 
 
-def answer_picture(folder: str, file: str | None, number: int) -> Mapping[str, Json]:
+def answer_picture(
+    folder: str, file: str | None, number: int, labels: str = ""
+) -> Mapping[str, Json]:
     """What both say to a picture or sound, or without one to example `number` of those judged on.
 
+    `labels`: what to choose among, apart by commas; without any, what the examples choose among.
     The examples come round again after the last. The picture itself is there as a PNG in base64
     (a sound as a WAV), with what it is or says where that is known.
     """
@@ -119,9 +122,8 @@ def answer_picture(folder: str, file: str | None, number: int) -> Mapping[str, J
     outcome = _outcome(place)
     with tempfile.TemporaryDirectory(prefix="wizard-try-") as scratch:
         kept = Path(scratch)
-        profile = outcome.plan.profile
-        read = examples.read_one
-        one = read(profile, Path(file), kept) if file else _example(outcome, number, kept)
+        one = _looked_at(outcome, file, number, kept)
+        one = replace(one, candidates=examples.listed(labels) or one.candidates)
         known = one.labels[:1] or [text for texts in one.answers[:1] for text in texts[:1]]
         return {
             **_both(place, outcome, one),
@@ -136,6 +138,21 @@ def _itself(one: examples.ExampleSet) -> Mapping[str, Json]:
     if one.sounds is not None:
         return {"sound": base64.b64encode(examples.as_wav(one)).decode()}
     return {"picture": base64.b64encode(examples.as_png(one)).decode()}
+
+
+def _looked_at(
+    outcome: Outcome, file: str | None, number: int, scratch: Path
+) -> examples.ExampleSet:
+    """The file, which chooses among what the examples do, or one of them."""
+    profile = outcome.plan.profile
+    if file is None:
+        return _example(outcome, number, scratch)
+    apart = scratch / "own"
+    apart.mkdir()
+    one = examples.read_one(profile, Path(file), apart)
+    if not tasks.labels_beside(profile.task):
+        return one
+    return replace(one, candidates=_example(outcome, 0, scratch).candidates)
 
 
 def _example(outcome: Outcome, number: int, scratch: Path) -> examples.ExampleSet:

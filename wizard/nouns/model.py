@@ -102,6 +102,7 @@ class Task(StrEnum):
     QUESTION_ANSWERING = "question-answering"
     FILL_MASK = "fill-mask"
     ZERO_SHOT_CLASSIFICATION = "zero-shot-classification"
+    ZERO_SHOT_IMAGES = "zero-shot-image-classification"
     IMAGE_SEGMENTATION = "image-segmentation"
     OBJECT_DETECTION = "object-detection"
 
@@ -147,7 +148,8 @@ class Workload:
     """One request: `batch` inputs of `tokens` tokens (text) or `image_size` pixels a side.
 
     Of sound: recordings of `seconds`, which are `samples` numbers where the model hears the wave
-    itself (None where it sees a spectrogram of one size).
+    itself (None where it sees a spectrogram of one size). `labels`: how many are read beside each
+    picture, where the user names what to choose among.
     """
 
     batch: int = 1
@@ -155,6 +157,7 @@ class Workload:
     image_size: int | None = None
     seconds: float | None = None
     samples: int | None = None
+    labels: int | None = None
 
     @property
     def length(self) -> int | None:
@@ -165,6 +168,8 @@ class Workload:
         """One input, in words: `32 tokens`, `one picture`, `1.5 s of sound`."""
         if self.tokens is not None:
             return f"{self.tokens} tokens"
+        if self.labels is not None:
+            return f"one picture and {self.labels} labels"
         return "one picture" if self.seconds is None else f"{self.seconds:g} s of sound"
 
 

@@ -38,9 +38,12 @@ class Lesson:
 
 
 def can_train(artifact: Artifact, bench: Workbench, title: str, lesson: Lesson) -> None:
-    """Refuses other tasks, pickles, too few rows, large models, settings that mean nothing."""
+    """Refuses other tasks, two parts, pickles, few rows, large models, settings without meaning."""
     if bench.profile.task not in tasks.cards():
         because = "the model's task is none of those whose answers we can learn from"
+        raise NotSupported(strategy=title, because=because)
+    if tasks.labels_beside(bench.profile.task):
+        because = "it looks with one part and reads with another, and we train models of one part"
         raise NotSupported(strategy=title, because=because)
     if not list(artifact.path.glob("*.safetensors")):
         raise PickleOnly(model=artifact.path.name)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard import tasks
 from wizard.errors import ExportFailed, NotSupported
+from wizard.examples import choosing
 from wizard.examples.hearing import shape_heard
 from wizard.nouns import Task
 from wizard.strategies import _graph, _reshapes
@@ -130,7 +131,8 @@ class _Feeds:
         self._names, self._side = names, side
         config = model.config.get_text_config() if "input_ids" in names else model.config
         self._vocabulary = getattr(config, "vocab_size", 2)
-        self._channels = getattr(config, "num_channels", 3)
+        self._ends = getattr(config, "eos_token_id", None)
+        self._channels = getattr(choosing.sees(model.config), "num_channels", 3)
         self._heard = shape_heard(model.config, None)
         positions = getattr(config, "max_position_embeddings", None)
         # RoBERTa counts positions from the padding id, so two of them are not usable.
@@ -149,20 +151,39 @@ class _Feeds:
         random = np.random.default_rng(0)
         if "pixel_values" in self._names:
             shape = (batch, self._channels, *self._side)
-            return {"pixel_values": random.standard_normal(shape, np.float32)}
+            seen = {"pixel_values": random.standard_normal(shape, np.float32)}
+            return seen | self._labels(2 * batch + 1, 2 * tokens)
         if "input_values" in self._names:
             samples = tokens * SAMPLES_A_TOKEN
             sound = self._heard if len(self._heard) > 1 else (samples,)
             return {"input_values": random.standard_normal((batch, *sound), np.float32)}
-        tokens = min(tokens, self._longest)
-        mask = np.ones((batch, tokens), np.int64)
+        return self._texts(batch, min(tokens, self._longest))
+
+    def _texts(self, count: int, tokens: int) -> dict[str, np.ndarray[Any, Any]]:
+        import numpy as np
+
+        random = np.random.default_rng(0)
+        mask = np.ones((count, tokens), np.int64)
         mask[1:, tokens - tokens // 3 :] = 0  # rows of unequal length, as real batches have
         given = {
             "input_ids": random.integers(self._vocabulary // 10, self._vocabulary, mask.shape),
             "attention_mask": mask,
             "token_type_ids": np.zeros_like(mask),
         }
-        return {name: given[name] for name in self._names}
+        return {name: given[name] for name in self._names if name in given}
+
+    def _labels(self, count: int, tokens: int) -> dict[str, np.ndarray[Any, Any]]:
+        """Texts beside pictures, up to the longest: as many as nothing else; each with its end.
+
+        What some look at is the sign at the end of a text, and a random text has none.
+        """
+        if "input_ids" not in self._names:
+            return {}
+        tokens = min(tokens, self._longest + 2)
+        given = self._texts(count, tokens)
+        if isinstance(self._ends, int) and self._ends < self._vocabulary:  # SigLIP names CLIP's
+            given["input_ids"][0, -1] = given["input_ids"][1:, tokens // 2] = self._ends
+        return given
 
 
 def _wrapped(model: Any, names: tuple[str, ...], outputs: tuple[str, ...]) -> torch.nn.Module:

@@ -84,8 +84,10 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
     if parity.get("given"):
         return
     model = _graph.load_graph(after.path)
+    given = {value.name for value in model.graph.input}
     for value in (*model.graph.input, *model.graph.output):
-        if "batch" not in value.type.tensor_type.shape.dim[0].dim_param:
+        free = value.type.tensor_type.shape.dim[0].dim_param
+        if not free or (value.name not in given and "batch" not in free):
             raise PromiseBroken(
                 strategy=TITLE, promised="any batch size", found=f"a fixed one in {value.name}"
             )

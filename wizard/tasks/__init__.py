@@ -39,6 +39,13 @@ def writes(task: Task | None) -> bool:
     return task is not None and cards()[task].writes
 
 
+def labels_beside(task: Task | None) -> bool:
+    """Whether labels that the user names are read beside each picture, by a part of their own."""
+    if task is None or cards()[task].reads is Reads.TEXTS:
+        return False
+    return any(field.choices for field in cards()[task].asks)
+
+
 def known(name: str | None) -> Task | None:
     """The task by its name on the Hub, if we do it."""
     return next((task for task in cards() if task.value == name), None)
@@ -67,6 +74,7 @@ __all__ = [
     "card_of",
     "cards",
     "known",
+    "labels_beside",
     "refined",
     "writes",
 ]

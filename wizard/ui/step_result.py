@@ -200,11 +200,12 @@ def _typed(profile: ModelProfile, boxes: Sequence[str | None]) -> list[str]:
 
 
 def _playground(view: View, outcome: Outcome) -> Updates:
-    """One box for each field that the task asks for."""
+    """One box for each field that the task asks for; pictures and sounds have a place of theirs."""
     card = tasks.card_of(outcome.plan.profile.task)
+    asks = card.asks if card.reads is tasks.Reads.TEXTS else ()
     hint = _section(words.TRY, card.ask_hint)
-    found = {view.trying: gr.Column(visible=bool(card.asks)), view.hint: hint, view.both: ""}
-    for box, field in zip_longest(view.texts, card.asks):
+    found = {view.trying: gr.Column(visible=bool(asks)), view.hint: hint, view.both: ""}
+    for box, field in zip_longest(view.texts, asks):
         found[box] = (
             gr.Textbox(value=field.example, label=field.label, visible=True)
             if field

@@ -1,6 +1,7 @@
 """Try both models on a picture or a sound: the visitor's own, or the next of those judged on.
 
-Covers: the widgets, the picture or sound with both answers below it.
+Covers: the widgets, among them the labels to choose from where a visitor names them; the picture
+or sound with both answers below it.
 Does not cover: texts (step_result.py), opening a stranger's file (a child process does).
 """
 
@@ -25,13 +26,14 @@ class View(NamedTuple):
 
     place: Any
     seen: Any
+    labels: Any
     file: Any
     another: Any
     both: Any
 
     def shown(self) -> list[Any]:
         """What a new result changes."""
-        return [self.place, self.file, self.both]
+        return [self.place, self.labels, self.file, self.both]
 
 
 def draw() -> View:
@@ -41,6 +43,14 @@ def draw() -> View:
         gr.HTML(
             f"<h3 class='sec'>{words.TRY}</h3><p class='mut'>{words.TRY_PICTURE_HINT}</p>",
             apply_default_css=False,
+        )
+        labels = gr.Textbox(
+            label="",
+            info=words.TRY_LABELS_HINT,
+            max_length=words.LABELS_TYPED,
+            visible=False,
+            elem_id="try-labels",
+            interactive=True,
         )
         file = gr.File(
             label=words.TRY_PICTURE,
@@ -54,15 +64,23 @@ def draw() -> View:
         with gr.Row(elem_classes="nav"):
             another = gr.Button(words.TRY_EXAMPLE, elem_id="try-example", elem_classes="waits")
         both = gr.HTML("", elem_id="both-pictures", apply_default_css=False)
-    return View(place, seen, file, another, both)
+    return View(place, seen, labels, file, another, both)
 
 
 def show(view: View, profile: ModelProfile) -> Updates:
     """Open where the model looks at pictures or listens, and empty."""
-    reads = tasks.card_of(profile.task).reads
+    card = tasks.card_of(profile.task)
+    reads = card.reads
     there = reads is not tasks.Reads.TEXTS
+    named = next((one for one in card.asks if there and one.choices), None)
     return {
         view.place: gr.Column(visible=there),
+        view.labels: gr.Textbox(
+            value="",
+            label=named.label if named else "",
+            placeholder=named.example if named else "",
+            visible=named is not None,
+        ),
         view.file: gr.File(value=None, visible=there, label=words.TRY_FILES[reads.value]),
         view.both: "",
     }
@@ -98,20 +116,32 @@ def _true(said: Json) -> list[Json]:
 
 
 def wire(page: Page, desk: Desk) -> None:
-    """A file is tried as soon as it is there; the button goes through the examples."""
+    """A file is tried as soon as it is there; the button goes through the examples.
+
+    Other labels are tried on the file that is there, or on the example last looked at.
+    """
     view = page.result.pictures
 
+    def tried(values: Values, file: str | None, number: int) -> str:
+        job, labels = values[page.session].job, str(values[view.labels] or "")
+        return answers(desk.engine.try_picture(job, file, number, labels))
+
     def own(values: Values) -> Updates:
-        job, file = values[page.session].job, values[view.file]
-        return {view.both: answers(desk.engine.try_picture(job, str(file), 0)) if file else ""}
+        file = values[view.file]
+        return {view.both: tried(values, str(file), 0) if file else ""}
 
     def example(values: Values) -> Updates:
         number = values[view.seen]
-        said = desk.engine.try_picture(values[page.session].job, None, number)
-        return {view.both: answers(said), view.seen: number + 1}
+        return {view.both: tried(values, None, number), view.seen: number + 1}
+
+    def again(values: Values) -> Updates:
+        file = values[view.file]
+        before = max(0, values[view.seen] - 1)
+        return {view.both: tried(values, str(file) if file else None, before)}
 
     quiet = {"concurrency_id": "answers", "concurrency_limit": 2}
     alert = page.result.alert
-    desk.on(view.file.upload, own, [page.session, view.file], [view.both], alert, **quiet)
-    inputs = [page.session, view.seen]
+    inputs = [page.session, view.seen, view.labels, view.file]
+    desk.on(view.file.upload, own, inputs, [view.both], alert, **quiet)
+    desk.on(view.labels.submit, again, inputs, [view.both], alert, **quiet)
     desk.forward(view.another, example, inputs, [view.both, view.seen], alert, **quiet)

@@ -222,6 +222,8 @@ TRY_FILES = {
     "sound": "A recording of yours",
     "texts": "A text of yours",
 }
+TRY_LABELS_HINT = "Press Enter to try them. Left empty, they are those of the examples."
+LABELS_TYPED = 2_000  # letters
 AS_LABELLED = "As it is labelled"
 TRY_EXAMPLE = "Take one of the examples"
 HISTORY = "Your other runs"
