@@ -200,18 +200,10 @@ def first_rows(rows: ExampleSet, count: int) -> ExampleSet:
     def cut(values):
         return values[:count]
 
-    images = None
-    if rows.images is not None:
-        import numpy as np
-
-        images = rows.images.with_name(f"first-{count}-{rows.images.name}")
-        images = Path(tempfile.mkdtemp(prefix="wizard-planted-rows-")) / images.name
-        np.save(images, np.load(rows.images, allow_pickle=False)[:count])
     return dataclasses.replace(
         rows,
         inputs=cut(rows.inputs),
         pairs=cut(rows.pairs),
-        images=images,
         labels=cut(rows.labels),
         target=cut(rows.target),
         answers=cut(rows.answers),
