@@ -30,9 +30,10 @@ from _scenes import COLOURS, SHAPES, Thing, drawn, write_pictures
 HERE = Path(__file__).resolve().parent
 SEED = 53
 SIDE, PATCH, LONGEST, VOCABULARY = 48, 6, 24, 384
-OF_EACH, CALIBRATION_ROWS, TEST_ROWS = 240, 64, 240
+OF_EACH, CALIBRATION_ROWS, TEST_ROWS = 240, 64, 320
 STEPS, PEAK_RATE = 2400, 1.5e-3
 MEAN, STD = 0.5, 0.25
+COARSE = 8  # brightness is kept in steps, which pack better
 FIRST, LAST = "<|startoftext|>", "<|endoftext|>"
 # In training no picture shows these: only calibration and test have them, among all others.
 NEVER = (
@@ -80,7 +81,8 @@ def shown(rng: random.Random, among: Sequence[tuple[str, str]]) -> Shown:
                 turn=rng.uniform(0, 2 * math.pi),
             )
         )
-    return Shown(drawn(rng, two, SIDE), colours, min(one.radius for one in two))
+    picture = drawn(rng, two, SIDE) // COARSE * COARSE
+    return Shown(picture, colours, min(one.radius for one in two))
 
 
 def tensor(rows: Sequence[Shown]) -> torch.Tensor:
