@@ -41,7 +41,7 @@ def test_the_baseline_is_the_makers_also_for_pairs_never_seen(pairs):
     assert sum(right) / len(right) > 0.6
 
 
-def test_eight_bit_weights_are_free_and_few_bits_break_it(pairs):
+def test_eight_bit_weights_are_free_and_zeros_break_it(pairs):
     """As its card says."""
     assert abs(lost(pairs, "int8_weights")) < 1
-    assert lost(pairs, "palettization", bits=2) > 10
+    assert lost(pairs, "unstructured_sparsity", share=0.8) > 20
