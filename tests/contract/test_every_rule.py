@@ -29,6 +29,17 @@ PROFILES = [
     ("convnext", "cnn", "image-classification", 0.0, 0.93, 0.06, 0.25, 28.6, None),
     ("gpt2", "decoder", "text-generation", 0.31, 0.69, 0.0, 0.0, 124.0, 50257),
     ("llama", "decoder", "text-generation", 0.04, 0.96, 0.0, 0.0, 7000.0, 128256),
+    (
+        "clip",
+        "vision transformer",
+        "zero-shot-image-classification",
+        0.17,
+        0.82,
+        0.0,
+        0.0,
+        151.3,
+        49408,
+    ),
     ("t5", "encoder-decoder", "text2text-generation", 0.27, 0.73, 0.0, 0.0, 60.0, 32128),
 ]
 
