@@ -149,7 +149,7 @@ def _example(rows: ExampleSet, at: int) -> str:
         return " / ".join(_short(one, LONGEST_EXAMPLE // 2) for one in rows.pairs[at])
     if rows.inputs:
         return _short(rows.inputs[at], LONGEST_EXAMPLE)
-    return f"picture {rows.rows[at]}"
+    return f"{'recording' if rows.sounds else 'picture'} {rows.rows[at]}"
 
 
 def _short(text: str, most: int) -> str:

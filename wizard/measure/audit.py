@@ -226,7 +226,7 @@ def _positions(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _inferable(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in order, without weights' contents, in which n-bit products are plain ones."""
+    """A copy in order in which n-bit products and tables are plain ones, without contents."""
     import onnx
     from onnx.helper import make_tensor_value_info
     from onnxruntime.transformers.onnx_model import OnnxModel
@@ -234,13 +234,21 @@ def _inferable(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     OnnxModel.graph_topological_sort(copy.graph)  # ONNX Runtime's 16-bit files are in none
+    tables = {one.name: one for one in copy.graph.initializer}
     for at, node in enumerate(copy.graph.node):
+        sizes = {one.name: one.i for one in node.attribute}
+        weight = f"weight_{at}_of_a_plain_node"
         if node.op_type == "MatMulNBits":
-            sizes = {one.name: one.i for one in node.attribute}
-            weight = f"weight_{at}_of_a_plain_product"
-            copy.graph.input.append(make_tensor_value_info(weight, 1, [sizes["K"], sizes["N"]]))
-            kept = node.input[0], node.output[0]
-            node.CopyFrom(onnx.helper.make_node("MatMul", [kept[0], weight], [kept[1]]))
+            shape, plain = [sizes["K"], sizes["N"]], ("MatMul", [node.input[0], weight])
+        elif node.op_type == "GatherBlockQuantized" and node.input[0] in tables:
+            rows, width = tables[node.input[0]].dims
+            in_bytes = tables[node.input[0]].data_type == onnx.TensorProto.UINT8
+            width *= 8 // sizes["bits"] if in_bytes else 1
+            shape, plain = [rows, width], ("Gather", [weight, node.input[1]])
+        else:
+            continue
+        copy.graph.input.append(make_tensor_value_info(weight, 1, shape))
+        node.CopyFrom(onnx.helper.make_node(*plain, [node.output[0]]))
     return copy
 
 
