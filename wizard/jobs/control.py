@@ -77,6 +77,9 @@ def child_environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        # With a threshold that does not grow, glibc gives a freed weight back to the system
+        # (DECISIONS.md, 2026-11-29). Other systems do not read it.
+        "MALLOC_MMAP_THRESHOLD_": "8388608",
     }
 
 

@@ -226,15 +226,29 @@ def _positions(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def _inferable(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in order in which n-bit products and tables are plain ones, without contents."""
+    """A copy in order in which n-bit products and tables are plain ones, without large contents.
+
+    Whole, shape inference would hold the weights four times.
+    """
     import onnx
     from onnx.helper import make_tensor_value_info
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    whole = model.graph
+    copy = onnx.helper.make_model(
+        onnx.helper.make_graph(whole.node, whole.name, whole.input, whole.output),
+        ir_version=model.ir_version,
+        opset_imports=model.opset_import,
+        functions=model.functions,
+    )
+    given = {one.name for one in whole.input}
+    for one in whole.initializer:
+        if _elements(one) < SMALL:  # a shape, perhaps
+            copy.graph.initializer.append(one)
+        elif one.name not in given:
+            copy.graph.input.append(make_tensor_value_info(one.name, one.data_type, one.dims))
     OnnxModel.graph_topological_sort(copy.graph)  # ONNX Runtime's 16-bit files are in none
-    tables = {one.name: one for one in copy.graph.initializer}
+    tables = {one.name: one for one in whole.initializer}
     for at, node in enumerate(copy.graph.node):
         sizes = {one.name: one.i for one in node.attribute}
         weight = f"weight_{at}_of_a_plain_node"
