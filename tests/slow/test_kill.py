@@ -102,15 +102,9 @@ def made(name):
 
 
 PRUNED = (Step(strategy="structured_pruning"), EXPORT)
-RECOVERED = (Step(strategy="structured_pruning"), Step(strategy="recovery"), EXPORT)
 # stage: the steps of the second candidate, whether it is a rung, when the job is killed
 STAGES = {
     "shape": (PRUNED, False, in_phase("try:structured_pruning-to_onnx")),
-    "recovery": (
-        RECOVERED,
-        False,
-        in_phase("try:structured_pruning-recovery-to_onnx", "as the original"),
-    ),
     "graph": ((EXPORT, Step(strategy="lossless")), False, started("try:to_onnx-lossless")),
     "numbers": (
         (EXPORT, Step(strategy="mixed_precision")),
