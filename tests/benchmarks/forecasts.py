@@ -26,8 +26,8 @@ SAMPLES = ROOT / "assets" / "samples"
 Make = Callable[[], Any]
 
 
-def text(config: str, model: str, **sizes: Any) -> Make:
-    """A model of texts by the names of its classes in transformers."""
+def shaped(config: str, model: str, **sizes: Any) -> Make:
+    """A model by the names of its classes in transformers."""
 
     def made() -> Any:
         import transformers
@@ -41,42 +41,42 @@ MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
 # Name -> how it is made, whose tokenizer or processor it takes, the technique, what else is said.
 SHAPES: dict[str, tuple[Make, str, tuple[str, ...]]] = {
     "BERT-base": (
-        text("BertConfig", "BertForSequenceClassification"),
+        shaped("BertConfig", "BertForSequenceClassification"),
         "intents",
         ("--only", "int8_dynamic", "--tokens", "64"),
     ),
     "DistilBERT": (
-        text("DistilBertConfig", "DistilBertForSequenceClassification"),
+        shaped("DistilBertConfig", "DistilBertForSequenceClassification"),
         "intents",
         ("--only", "int8_dynamic", "--tokens", "64"),
     ),
     "MiniLM": (
-        text("BertConfig", "BertForSequenceClassification", num_attention_heads=12, **MINILM),
+        shaped("BertConfig", "BertForSequenceClassification", num_attention_heads=12, **MINILM),
         "intents",
         ("--only", "int8_weights", "--tokens", "64"),
     ),
     "ViT-base": (
-        text("ViTConfig", "ViTForImageClassification", image_size=32, patch_size=16),
+        shaped("ViTConfig", "ViTForImageClassification", image_size=32, patch_size=16),
         "digits",
         ("--only", "int8_dynamic"),
     ),
     "ResNet-50": (
-        text("ResNetConfig", "ResNetForImageClassification"),
+        shaped("ResNetConfig", "ResNetForImageClassification"),
         "digits",
         ("--only", "int8_static"),
     ),
     "MobileNetV2": (
-        text("MobileNetV2Config", "MobileNetV2ForImageClassification"),
+        shaped("MobileNetV2Config", "MobileNetV2ForImageClassification"),
         "digits",
         ("--only", "int8_static"),
     ),
     "GPT-2": (
-        text("GPT2Config", "GPT2LMHeadModel"),
+        shaped("GPT2Config", "GPT2LMHeadModel"),
         "calls",
         ("--only", "int8_weights"),
     ),
     "T5-small": (
-        text("T5Config", "T5ForConditionalGeneration", decoder_start_token_id=0),
+        shaped("T5Config", "T5ForConditionalGeneration", decoder_start_token_id=0),
         "translations",
         ("--only", "int8_weights"),
     ),

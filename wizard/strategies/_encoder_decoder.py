@@ -158,8 +158,6 @@ def told(answer: Any) -> tuple[torch.Tensor, ...]:
 
 def trace(module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int) -> Any:
     """The exporter's program of a `wrapped` module. Raises ExportFailed with its own reason."""
-    import torch
-
     axes = (
         {0: "batch", 1: "source"},
         {0: "batch", 1: "total_source"},
@@ -169,10 +167,19 @@ def trace(module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int) 
             for name in caches.names("past_key_values")
         ),
     )
+    return exported(module, arguments(feed(caches, vocabulary, *EXAMPLE)), caches, axes, opset)
+
+
+def exported(
+    module: torch.nn.Module, example: tuple[Any, ...], caches: Caches, axes: Any, opset: int
+) -> Any:
+    """The exporter's program, named as the caches say. Raises ExportFailed."""
+    import torch
+
     try:
         return torch.onnx.export(
             module,
-            arguments(feed(caches, vocabulary, *EXAMPLE)),
+            example,
             dynamo=True,
             verbose=False,
             opset_version=opset,

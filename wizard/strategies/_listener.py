@@ -17,10 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wizard.errors import ExportFailed
 from wizard.strategies import _encoder_decoder
-from wizard.strategies._checkpoint import reason
-from wizard.strategies._encoder_decoder import FIRST_WORD, cache, written
+from wizard.strategies._encoder_decoder import FIRST_WORD, cache, exported, written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,8 +108,6 @@ def _with(
 
 def trace(module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int) -> Any:
     """The exporter's program of a `wrapped` module. Raises ExportFailed with its own reason."""
-    import torch
-
     axes = (
         {0: "new_batch"},
         {0: "batch", 1: "sequence"},
@@ -120,19 +116,8 @@ def trace(module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int) 
             for name in caches.names("past_key_values")
         ),
     )
-    try:
-        program = torch.onnx.export(
-            module,
-            arguments(feed(caches, vocabulary, *EXAMPLE)),
-            dynamo=True,
-            verbose=False,
-            opset_version=opset,
-            input_names=list(caches.inputs),
-            output_names=list(caches.outputs),
-            dynamic_shapes=axes,
-        )
-    except torch.onnx.OnnxExporterError as error:
-        raise ExportFailed(model=type(module).__name__, because=reason(error)) from error
+    example = arguments(feed(caches, vocabulary, *EXAMPLE))
+    program = exported(module, example, caches, axes, opset)
     _pick_all(program)
     return program
 
