@@ -10,7 +10,7 @@ import pytest
 
 from wizard import engine, estimate
 from wizard.errors import WizardError
-from wizard.jobs import store
+from wizard.jobs import control, store
 from wizard.nouns import (
     BestSoFar,
     Budget,
@@ -102,9 +102,15 @@ def made(name):
 
 
 PRUNED = (Step(strategy="structured_pruning"), EXPORT)
+RECOVERED = (Step(strategy="structured_pruning"), Step(strategy="recovery"), EXPORT)
 # stage: the steps of the second candidate, whether it is a rung, when the job is killed
 STAGES = {
     "shape": (PRUNED, False, in_phase("try:structured_pruning-to_onnx")),
+    "recovery": (
+        RECOVERED,
+        False,
+        in_phase("try:structured_pruning-recovery-to_onnx", "as the original"),
+    ),
     "graph": ((EXPORT, Step(strategy="lossless")), False, started("try:to_onnx-lossless")),
     "numbers": (
         (EXPORT, Step(strategy="mixed_precision")),
@@ -129,6 +135,7 @@ STAGES = {
 def test_the_best_so_far_can_be_packed_after_a_kill(stage, shared_home, monkeypatch):
     """Whatever was going on, the candidate measured before is delivered, whole and verified."""
     monkeypatch.setenv("WIZARD_HOME", str(shared_home))
+    monkeypatch.setattr(control, "POLL_SECONDS", 0.01)  # packing is over in a moment
     steps, rung, reached = STAGES[stage]
     job, _, last, family = kill_when(a_plan(*steps, rung=rung), reached)
     events = engine.events(job)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.strategies._contract import Workbench
 from wizard.strategies._groups import Group, blocks_of
-from wizard.strategies._seen import flattened, places, with_constant
+from wizard.strategies._seen import Crossed, flattened, places, with_constant
 
 if TYPE_CHECKING:
     import torch
@@ -109,18 +109,17 @@ def _fit(
         smaller.get_submodule(group.sum_at).register_forward_pre_hook(_keep(seen, "sum")),
         reader.register_forward_hook(_keep_both(seen)),
     ]
-    inputs: Any = 0
-    crossed: Any = 0
+    inputs, crossed = Crossed(), Crossed()
     for call, given in zip(*calls, strict=True):
         _run(original, theirs, call)
         _run(smaller, mine, given)
         missing = flattened(seen["wanted"] - seen["sum"]) / scale
         x = with_constant(places(reader, seen["in"])).double()
-        inputs = inputs + x.T @ x
-        crossed = crossed + x.T @ (flattened(seen["out"]) + missing).double()
+        inputs.add(x)
+        crossed.add(x, (flattened(seen["out"]) + missing).double())
     for hook in hooks:
         hook.remove()
-    _set(smaller, group, inputs, crossed)
+    _set(smaller, group, inputs.total(), crossed.total())
 
 
 def _keep(seen: dict[str, torch.Tensor], name: str) -> Any:

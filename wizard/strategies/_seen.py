@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FEWEST_ROWS = 16
 DRAWS = 2  # answers drawn per row
+PLACES_AT_ONCE = 256
 
 
 def rows_of(model: Any, samples: int, bench: Workbench) -> list[Row]:
@@ -100,10 +101,48 @@ def seen_by(
     for one in watched:
         one.hook.remove()
         yield Seen(
-            inputs=one.inputs.double() / one.places,
-            outputs=one.outputs.double() / (len(rows) * DRAWS),
+            inputs=one.inputs.total().double() / one.places,
+            outputs=one.outputs.total().double() / (len(rows) * DRAWS),
         )
-        one.inputs = one.outputs = None
+        one.inputs, one.outputs = Crossed(), Crossed()
+
+
+class Crossed:
+    """The sum over rows of a'b, [columns of a, columns of b]; a row gives [places, columns] each.
+
+    Some hundred places are multiplied at once: a product of a row's few places costs as much
+    reading and writing of the sum as a product of many.
+    """
+
+    def __init__(self) -> None:
+        self._sum: Any = None
+        self._waiting: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._places = 0
+
+    def add(self, a: torch.Tensor, b: torch.Tensor | None = None) -> None:
+        """One row's; without `b` it is a'a."""
+        self._waiting.append((a, a if b is None else b))
+        self._places += len(a)
+        if self._places >= PLACES_AT_ONCE:
+            self._multiply()
+
+    def total(self) -> torch.Tensor:
+        """The sum of everything that was added."""
+        self._multiply()
+        found: torch.Tensor = self._sum
+        return found
+
+    def _multiply(self) -> None:
+        import torch
+
+        if not self._waiting:
+            return
+        a, b = (torch.cat(part) for part in zip(*self._waiting, strict=True))
+        self._waiting, self._places = [], 0
+        if self._sum is None:
+            self._sum = a.T @ b
+        else:
+            self._sum.addmm_(a.T, b)
 
 
 class _Watched:
@@ -111,20 +150,19 @@ class _Watched:
 
     def __init__(self, module: Any) -> None:
         self.out: Any = None
-        self.inputs: Any = 0
-        self.outputs: Any = 0
+        self.inputs = Crossed()
+        self.outputs = Crossed()
         self.places = 0
         self.hook = module.register_forward_hook(self._see)
 
     def _see(self, module: Any, given: Any, out: Any) -> None:
         x = with_constant(places(module, given[0].detach()))
-        self.inputs = self.inputs + x.T @ x
+        self.inputs.add(x)
         self.places += len(x)
         self.out = out if out.requires_grad else out.requires_grad_()
 
     def add(self, slope: torch.Tensor) -> None:
-        flat = flattened(slope)
-        self.outputs = self.outputs + flat.T @ flat
+        self.outputs.add(flattened(slope))
 
 
 def _direction(said: torch.Tensor, draw: int, generator: torch.Generator) -> torch.Tensor:
