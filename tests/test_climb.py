@@ -160,6 +160,15 @@ def test_vectors_that_point_elsewhere_end_a_rung():
 # --------------------------------------------------------------------------- first candidates
 
 
+def test_what_is_quick_comes_first_if_it_is_much_quicker():
+    """A minute of training waits for ten seconds of rounding, and not for half a minute."""
+    plan = [rung(str(at), seconds=took) for at, took in enumerate((60.0, 40.0, 10.0))]
+
+    assert [one.id for one in climb.in_order(plan)] == ["2", "0", "1"]
+    assert [one.id for one in climb.in_order(plan[:2])] == ["0", "1"]
+    assert climb.in_order([]) == ()
+
+
 def first(*seconds, left=100.0, pace=1.0, measured=False):
     """Which of candidates that are forecast to take so long is tried next, by its place."""
     plan = [rung(str(at), seconds=took) for at, took in enumerate(seconds)]
@@ -167,7 +176,7 @@ def first(*seconds, left=100.0, pace=1.0, measured=False):
 
 
 def test_the_plans_order_holds_while_there_is_time():
-    """The recommended candidate comes first."""
+    """The first of those left is tried, the next one where there is no time for it."""
     assert first(90.0, 10.0) == 0
 
 

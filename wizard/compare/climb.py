@@ -46,10 +46,23 @@ class Climb:
     left_out: tuple[LeftOut, ...] = ()
 
 
+def in_order(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The plan's order; the quickest goes first where it takes at most half as long as the first.
+
+    So there is soon a verdict to stop at, and what may take minutes starts from one.
+    """
+    if not candidates:
+        return ()
+    quickest = min(candidates, key=lambda one: one.forecast.seconds.value)
+    if quickest.forecast.seconds.value > candidates[0].forecast.seconds.value / 2:
+        return tuple(candidates)
+    return (quickest, *(one for one in candidates if one is not quickest))
+
+
 def next_candidate(
     left: Sequence[Candidate], *, seconds_left: float, pace: float, measured: bool
 ) -> Candidate:
-    """The first of the plan's that fits into the time; with none `measured` yet, else the quickest.
+    """The first of those left that fits into the time; with none `measured` yet, else the quickest.
 
     Without one there is no verdict at all, so it is begun however little time there is.
     """

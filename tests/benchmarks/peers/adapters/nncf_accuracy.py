@@ -17,9 +17,11 @@ first = {}
 
 
 def answer(session, row):
-    """One vector: logits, or hidden states pooled to their mean."""
+    """One vector: logits (of the last token, where each has its own), or the mean hidden state."""
     raw = session.run(None, row)[0]
-    return raw.mean(axis=1)[0] if raw.ndim == 3 and job["task"] == "feature-extraction" else raw
+    if raw.ndim != 3:
+        return raw
+    return raw.mean(axis=1)[0] if job["task"] == "feature-extraction" else raw[0, -1]
 
 
 def scores(model, items):
