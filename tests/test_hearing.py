@@ -87,7 +87,7 @@ def test_another_rate_keeps_the_pitch():
         ('{"sampling_rate": 0}', "sampling_rate"),
         ('{"sampling_rate": "fast"}', "sampling_rate"),
         ("no JSON", "not JSON"),
-        ("[]", "cannot be followed"),
+        ("[]", "no JSON object"),
     ],
 )
 def test_a_file_that_cannot_be_followed_is_refused(written, because, tmp_path):

@@ -50,6 +50,7 @@ CARRIED = (
     "vocab.json",
     "merges.txt",
     "preprocessor_config.json",
+    "processor_config.json",
     "generation_config.json",
     "modules.json",
     "LICENSE",

@@ -9,12 +9,11 @@ Numpy only: the bundle's run.py carries these functions word for word.
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from wizard.errors import ConfigUnreadable
+from wizard.examples import prepared
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,16 +46,7 @@ COUNTED_SAMPLES = ("n_fft", "hop_length")
 
 def read(folder: Path) -> Settings:
     """The settings of the model in `folder`, in full. Raises ConfigUnreadable."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
-        raise ConfigUnreadable(model=folder.name, because=f"it has no {path.name}")
-    try:
-        return in_full(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigUnreadable(model=folder.name, because=f"{path.name} is not JSON") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        because = f"{path.name} cannot be followed ({error})"
-        raise ConfigUnreadable(model=folder.name, because=because) from error
+    return prepared.read(folder, in_full)
 
 
 def in_full(written: Mapping[str, Any]) -> Settings:

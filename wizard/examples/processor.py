@@ -7,13 +7,12 @@ they are refused by name.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from wizard.errors import ConfigUnreadable
+from wizard.examples import prepared
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,18 +68,7 @@ SUFFIXES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "Featur
 
 def read(folder: Path) -> Settings:
     """The settings of the model in `folder`, in full. Raises ConfigUnreadable."""
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
-        raise ConfigUnreadable(model=folder.name, because=f"it has no {path.name}")
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigUnreadable(model=folder.name, because=f"{path.name} is not JSON") from error
-    try:
-        return in_full(written)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        because = f"{path.name} cannot be followed ({error})"
-        raise ConfigUnreadable(model=folder.name, because=because) from error
+    return prepared.read(folder, in_full)
 
 
 def class_of(written: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from wizard import library, tasks
 from wizard.errors import ConfigUnreadable, RemoteCode
+from wizard.examples import prepared
 from wizard.intake import given, source, work
 from wizard.intake.count import Count, count
 from wizard.intake.heads import task_of
@@ -113,6 +114,13 @@ def _json(ref: ModelRef, path: Path) -> dict[str, Any] | None:
     return found
 
 
+def _prepared(ref: ModelRef, folder: Path) -> dict[str, Any] | None:
+    try:
+        return prepared.settings_in(folder)
+    except ValueError as error:
+        raise ConfigUnreadable(model=str(ref), because=str(error)) from error
+
+
 def _key(
     ref: ModelRef, workload: Workload | None, config: dict[str, Any], files: dict[str, int]
 ) -> str:
@@ -162,7 +170,7 @@ def _profile(
     family = _family(config)
     support = taken.support() if taken else _support(config, task_name, family)
     task = tasks.known(task_name)
-    processor = _json(ref, found.folder / "preprocessor_config.json")
+    processor = _prepared(ref, found.folder)
     max_tokens = work.max_tokens(config, _json(ref, found.folder / "tokenizer_config.json"))
     sizes = work.Sizes(config, processor or {}, max_tokens, taken.image_size if taken else None)
     request = work.request(ref, task, workload, sizes)

@@ -21,6 +21,7 @@ from wizard.errors import (
     RepoNotFound,
     WeightsMissing,
 )
+from wizard.examples import prepared
 from wizard.intake import download
 from wizard.intake.given import GIVEN
 from wizard.nouns import ModelRef, Source
@@ -28,7 +29,10 @@ from wizard.nouns import ModelRef, Source
 # What the card is made of, and what the job and the bundle need besides. Top of the repository
 # only, since checkpoints and other formats lie in folders below; a sentence model's pooling is
 # the exception.
-CARD_FILES = ("config.json", "README.md", "preprocessor_config.json", "tokenizer_config.json")
+CARD_FILES = (
+    *("config.json", "README.md", "tokenizer_config.json"),
+    *(prepared.ALONE, prepared.TOGETHER),
+)
 SMALL_FILES = ("*.json", "*.txt", "*.model", "README.md", "LICENSE*")
 POOLING = "1_Pooling/config.json"
 LARGEST_SMALL_FILE = 64 * 2**20  # bytes; the largest tokenizer.json in use has about half

@@ -17,6 +17,7 @@ from typing import Any
 
 from wizard import hub
 from wizard.errors import ModelNotFound, UploadRefused
+from wizard.examples import prepared
 from wizard.intake import download, graph, source, unpack
 from wizard.intake.given import GIVEN
 from wizard.intake.weights import check_weights
@@ -27,7 +28,8 @@ ENDINGS = (".zip", ".onnx")
 DATA_ENDINGS = (".data", "_data")
 BESIDE = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
-    *("preprocessor_config.json", "generation_config.json", "vocab.txt", "merges.txt"),
+    *("preprocessor_config.json", "processor_config.json", "generation_config.json"),
+    *("vocab.txt", "merges.txt"),
     *("vocab.json", "sentencepiece.bpe.model", "spiece.model", "README.md", "LICENSE"),
 )
 ARCHITECTURES = {
@@ -213,7 +215,7 @@ def _prepared(model: Any, task: Task, folder: Path, name: str) -> list[str]:
         raise UploadRefused(file=name, because=because)
     if graph.sides_of(model)[0] != 3:
         raise UploadRefused(file=name, because="it reads pictures without three colours")
-    if (folder / "preprocessor_config.json").is_file():
+    if _settings(folder) is not None:
         return []
     side = graph.sides_of(model)[1] or graph.USUAL_SIDE
     written = {**PREPARED, "size": {"height": side, "width": side}}
@@ -224,8 +226,15 @@ def _prepared(model: Any, task: Task, folder: Path, name: str) -> list[str]:
 def _side(model: Any, folder: Path) -> int:
     from wizard.intake.work import side_of
 
-    said = side_of({}, _json(folder / "preprocessor_config.json") or {})
+    said = side_of({}, _settings(folder) or {})
     return graph.sides_of(model)[1] or said or graph.USUAL_SIDE
+
+
+def _settings(folder: Path) -> dict[str, Any] | None:
+    try:
+        return prepared.settings_in(folder)
+    except ValueError as error:
+        raise UploadRefused(file=folder.name, because=str(error)) from error
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ GIVEN, AFTER = "given", "after"
 MAIN = "config.json"
 CACHE = "past_key_values."  # what a model that writes keeps of what it has read
 # What a model's answers hang on besides its weights.
-PREPARING = ("tokenizer.json", "preprocessor_config.json")
+PREPARING = ("tokenizer.json", "preprocessor_config.json", "processor_config.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

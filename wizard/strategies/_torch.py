@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import gc
 import inspect
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard import tasks
 from wizard.errors import ExportFailed, NotSupported
-from wizard.examples import choosing
+from wizard.examples import choosing, prepared
 from wizard.examples.hearing import shape_heard
 from wizard.nouns import Task
 from wizard.strategies import _graph, _reshapes
@@ -111,8 +110,7 @@ def input_names(model: Any, card: tasks.TaskCard) -> tuple[str, ...]:
 
 def _side(folder: Path, image_size: int | None) -> tuple[int, int]:
     """Height and width of a prepared picture, as the image processor's file says."""
-    path = folder / "preprocessor_config.json"
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    settings = prepared.settings_in(folder) or {}
     for key in ("crop_size", "size") if settings.get("do_center_crop") else ("size",):
         size = settings.get(key)
         if isinstance(size, int):

@@ -22,6 +22,7 @@ from typing import Any
 
 from wizard import nouns, tasks
 from wizard.errors import ExportFailed, NotSupported, PickleOnly, PromiseBroken
+from wizard.examples import prepared
 from wizard.nouns import Artifact, Kind, Task
 from wizard.strategies import _causal, _graph, _large
 from wizard.strategies._checkpoint import SHAPE_FILE
@@ -100,7 +101,7 @@ def ensures(before: Artifact, after: Artifact, settings: Settings) -> None:
 def key_of(artifact: Artifact, settings: Settings, bench: Workbench) -> str:
     """The cache key: every file that shapes the export, the versions that make it, the recipe."""
     task = bench.profile.task
-    shaping = ["config.json", "preprocessor_config.json", SHAPE_FILE, GIVEN_FILE]
+    shaping = ["config.json", prepared.ALONE, prepared.TOGETHER, SHAPE_FILE, GIVEN_FILE]
     files = [artifact.path / name for name in shaping] + sorted(artifact.path.glob("*.safetensors"))
     made_of = {
         "files": {one.name: digest(one) for one in files if one.is_file()},

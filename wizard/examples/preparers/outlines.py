@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from wizard.examples import feeds, processor
+from wizard.examples import feeds, prepared, processor
 from wizard.examples import pictures as stored_pictures
 from wizard.examples.preparers import pictures
 from wizard.nouns import ExampleSet, ModelProfile
@@ -34,5 +33,5 @@ def prepare(
 
 def _without_ground(folder: Path) -> bool:
     """Whether the masks count the ground as 0 and the model does not know it."""
-    written = json.loads((folder / "preprocessor_config.json").read_text(encoding="utf-8"))
+    written = prepared.settings_in(folder) or {}
     return bool(written.get("do_reduce_labels") or written.get("reduce_labels"))

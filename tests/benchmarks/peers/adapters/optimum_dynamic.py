@@ -12,9 +12,7 @@ job = rows.job()
 began = time.perf_counter()
 exported = Path(job["out"]).parent / "exported"
 task = f"{job['task']}-with-past" if job["task"] == "text-generation" else job["task"]
-main_export(
-    job["folder"], exported, task=task, library_name="transformers", local_files_only=True
-)
+main_export(job["folder"], exported, task=task, library_name="transformers", local_files_only=True)
 export = time.perf_counter() - began
 recipe = AutoQuantizationConfig.avx512_vnni(is_static=False)
 made = Path(job["out"]).parent / "optimum"
