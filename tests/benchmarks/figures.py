@@ -1,9 +1,10 @@
 """The figures we promise, measured: `make bench` prints a table and writes figures.jsonl.
 
-Covers: whole job cold and warm, a second contract, five minutes kept on a larger model, inspect and
-plan warm, look-ups, whole run against the bare library calls, first page against an empty Gradio
-page, int8 against fp32 at 128 tokens, memory, MiniLM by size, a verdict on 10,000 rows, overflows
-emulated, ten forecasts of a job against what it needed.
+Covers: whole job cold and warm, a second contract, contracts that plain 8 bits miss, half of the
+arithmetic gone, five minutes kept on a larger model, inspect and plan warm, look-ups, whole run
+against the bare library calls, first page against an empty Gradio page, int8 against fp32 at 128
+tokens, memory, MiniLM by size, a verdict on 10,000 rows, overflows emulated, ten forecasts of a
+job against what it needed.
 Does not cover: anything judged by one timing; each figure is a median or a ratio of medians.
 """
 
@@ -362,6 +363,62 @@ def minilm() -> dict[str, float]:
     return found
 
 
+def harder_contracts() -> dict[str, float]:
+    """Three contracts that plain 8 bits miss, each within one point: what is delivered."""
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as place:
+        home = Path(place) / "home"
+        size, time_of = "size of the file", "latency of float32"
+        _, plain = answered("sample:intents", "--only", "int8_dynamic", home=home)
+        limit_ms = f"{0.3 * plain['before']['latency']['p50']['value']:.2f}"
+        for name, words, what in (
+            ("intents", ("--latency-ms", limit_ms), time_of),
+            ("intents", ("--priority", "smallest", "--size-mb", "2.29"), size),
+            ("digits", ("--priority", "smallest", "--size-mb", "0.063"), size),
+        ):
+            answer, weighed = answered(f"sample:{name}", *words, "--max-drop", "1", home=home)
+            before, after = weighed["before"], weighed["after"]
+            share = after["size"]["value"] / before["size"]["value"]
+            if what == time_of:
+                share = after["latency"]["p50"]["value"] / after["against"]["p50"]["value"]
+            said = f"{name} within 1 point: {what}"
+            found |= {said: share, f"{said}: kept": float(answer["verdict"]["overall"] == "PASS")}
+    return found
+
+
+def answered(model: str, *words: str, home: Path) -> tuple[Any, Any]:
+    """What one whole job says as JSON, and the measurements of what it delivers."""
+    out = Path(tempfile.mkdtemp(dir=home.parent)) / "bundle"
+    told = command("run", model, *words, "--json", "--quiet", "--out", str(out), home=home)[1]
+    return json.loads(told), json.loads((out / "measurements.json").read_text(encoding="utf-8"))
+
+
+def half_the_arithmetic() -> dict[str, float]:
+    """`intents` with half of its multiply-adds, trained again: points lost, seconds, share."""
+    sys.path.insert(0, str(ROOT))
+    import dataclasses
+
+    from tests.planted.stage import stage
+    from wizard import measure
+    from wizard.nouns import Step
+    from wizard.strategies import _contract as contract
+
+    here = stage("intents", rows=2400)
+    bench = dataclasses.replace(here.workbench("half"), threads=2)
+    artifact, began = contract.artifact_of(here.model_folder), time.perf_counter()
+    for name, settings in (("structured_pruning", {"macs": 0.5}), ("recovery", {})):
+        artifact = contract.apply_step(Step(strategy=name, settings=settings), artifact, bench)
+    taken = time.perf_counter() - began
+    exported = contract.apply_step(Step(strategy="to_onnx"), artifact, bench)
+    after = measure.weigh_candidate(exported, here.original, here.bench)
+    return {
+        "half the arithmetic of intents, recovered: points lost": 100
+        * (here.original.quality.value.value - after.quality.value.value),
+        "half the arithmetic of intents, recovered: s": taken,
+        "half the arithmetic of intents, recovered: arithmetic left": after.audit.work_share,
+    }
+
+
 def verdicts() -> dict[str, float]:
     """Processor seconds of a whole verdict over 10,000 rows; the median of three."""
     sys.path.insert(0, str(ROOT))
@@ -413,6 +470,8 @@ FIGURES = {
     "encoder": encoder,
     "page": first_page,
     "minilm": minilm,
+    "harder": harder_contracts,
+    "half": half_the_arithmetic,
     "verdict": verdicts,
     "emulation": emulation,
     "forecast": forecasts,

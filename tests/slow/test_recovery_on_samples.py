@@ -90,3 +90,9 @@ def test_where_there_is_nothing_to_win_back_it_is_said():
     for name in ("recovery", "batch_norm_recalibration"):
         with pytest.raises(NotSupported):
             made(sentences, (name, {}))
+
+
+def test_two_parts_are_not_trained_for_few_bits():
+    """Pictures held against labels: training is refused with its reason."""
+    with pytest.raises(NotSupported, match="one part"):
+        made(stage("pairs", 64), ("quantization_aware_training", {}))
