@@ -105,7 +105,7 @@ def test_pictures_of_ones_own_in_folders_of_their_labels(visit, tmp_path):
     from PIL import Image
 
     data = Path(__file__).resolve().parents[2] / "assets" / "samples" / "digits" / "data"
-    pictures = np.load(data / "test-images.npy", allow_pickle=False)
+    pictures = np.load(data / "test-images.npz", allow_pickle=False)["images"]
     with (data / "test.csv").open(encoding="utf-8", newline="") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
     packed = io.BytesIO()

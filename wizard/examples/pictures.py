@@ -167,14 +167,13 @@ def _left_out(named: list[Found], labelled: list[Found]) -> list[str]:
 
 
 def read_bundled(folder: Path, name: str, *, choose: bool = False) -> ExampleSet:
-    """A sample's own arrays: NAME-images.npy (or .npz) and a table NAME.csv beside it."""
+    """A sample's own arrays: NAME-images.npz and a table NAME.csv beside it."""
     with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     others = [column for column in rows[0] if column != "label"]
-    plain = folder / f"{name}-images.npy"
     found = ExampleSet(
         origin=folder.parent.name,
-        images=plain if plain.is_file() else plain.with_suffix(".npz"),
+        images=folder / f"{name}-images.npz",
         labels=tuple(row["label"] for row in rows),
         columns={column: tuple(row[column] for row in rows) for column in others},
         rows=tuple(range(len(rows))),

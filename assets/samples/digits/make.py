@@ -99,8 +99,8 @@ def accuracy(model: nn.Module, images: np.ndarray, labels: np.ndarray) -> float:
 
 
 def write_rows(name: str, rows: np.ndarray, images: np.ndarray, labels: np.ndarray) -> None:
-    """The images as .npy and a table with the label, the ink and the original row."""
-    np.save(HERE / "data" / f"{name}-images.npy", images[rows])
+    """The images in one packed file and a table with the label, the ink and the original row."""
+    np.savez_compressed(HERE / "data" / f"{name}-images.npz", images=images[rows])
     ink = images[rows].mean(axis=(1, 2, 3))
     thin, thick = np.quantile(images.mean(axis=(1, 2, 3)), (1 / 3, 2 / 3))
     with (HERE / "data" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
