@@ -214,6 +214,7 @@ def _job(bench: Bench, work: Work, folder: Path) -> Path:
         "out": str(folder / "model.onnx"),
         "task": profile["task"],
         "shape": work.shape,
+        "points": work.points,
         "tokens": outcome["plan"]["needs"]["workload"]["tokens"],
         "threads": THREADS,
         "export": outcome["seconds"]["export"],

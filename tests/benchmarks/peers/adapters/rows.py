@@ -2,7 +2,8 @@
 
 A job is a JSON file: `model` (float32 ONNX), `folder` (checkpoint), `calibration` and `test`
 (prepared inputs, .npz), `rows` (how many of the test count), `labels` (their right answers, or
-none), `out` (file to make), `task`, `shape`, `tokens` of the timed request, `threads`.
+none), `out` (file to make), `points` that may be lost, `task`, `shape`, `tokens` of the timed
+request, `threads`.
 """
 
 import importlib.util
