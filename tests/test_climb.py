@@ -161,8 +161,8 @@ def test_vectors_that_point_elsewhere_end_a_rung():
 
 
 def test_what_is_quick_comes_first_if_it_is_much_quicker():
-    """A minute of training waits for ten seconds of rounding, and not for half a minute."""
-    plan = [rung(str(at), seconds=took) for at, took in enumerate((60.0, 40.0, 10.0))]
+    """A minute of training waits for ten seconds of rounding, and not for fifty."""
+    plan = [rung(str(at), seconds=took) for at, took in enumerate((60.0, 50.0, 10.0))]
 
     assert [one.id for one in climb.in_order(plan)] == ["2", "0", "1"]
     assert [one.id for one in climb.in_order(plan[:2])] == ["0", "1"]

@@ -41,7 +41,15 @@ BYTES_PER_NODE = 250
 ELSEWHERE, HERE = 1.6, 1.8
 PROCESS_MB, PROCESS_SPREAD_MB = 64.0, 7.0
 EXPORT_SECONDS, EXPORT_SECONDS_PER_MB = 7.0, 0.05
-QUANTIZE_SECONDS_PER_MB, SEARCH_SECONDS_PER_MB, MEASURE_SECONDS = 0.05, 0.9, 1.0
+QUANTIZE_SECONDS_PER_MB, MEASURE_SECONDS = 0.05, 1.0
+# What a technique takes beyond plain rounding: layers watched on sample rows, codes searched.
+BEYOND_SECONDS_PER_MB = {
+    "mixed_precision": 0.9,
+    "low_rank": 0.25,
+    "low_bit_weights": 0.18,
+    "palettization": 0.17,
+    "int8_weights": 0.09,
+}
 ROWS, SECONDS_PER_ROW, MACS_PER_SECOND = 2000, 1e-4, 7e10
 # Pruning looks at its rows with PyTorch (intents: 11 s for 256 rows).
 PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.03, 12
@@ -181,9 +189,7 @@ def forecast(
         memory=_expanding(smaller(profile, share))
         if technique == "palettization"
         else _process_memory(megabytes),
-        seconds=_with_training(
-            profile, share, steps, _seconds(profile, share, searched=technique == "mixed_precision")
-        ),
+        seconds=_with_training(profile, share, steps, _seconds(profile, share, steps)),
         token=_each_token(profile, device, storage, spread) if tasks.writes(profile.task) else None,
     )
 
@@ -312,13 +318,12 @@ def _expanding(profile: ModelProfile) -> Quantity:
     return estimated(middle, "MB", low - PROCESS_SPREAD_MB, high + PROCESS_SPREAD_MB)
 
 
-def _seconds(profile: ModelProfile, share: float = 1.0, *, searched: bool = False) -> Quantity:
+def _seconds(profile: ModelProfile, share: float = 1.0, steps: Sequence[Step] = ()) -> Quantity:
     """Making and measuring one candidate; how many rows will be scored is not known yet."""
     weights = 4 * profile.parameters.total / 1e6
     scoring = ROWS * (SECONDS_PER_ROW + profile.macs / MACS_PER_SECOND)
     middle = MEASURE_SECONDS + QUANTIZE_SECONDS_PER_MB * weights + scoring
-    if searched:  # each layer is tried alone on calibration rows
-        middle += SEARCH_SECONDS_PER_MB * weights
+    middle += weights * sum(BEYOND_SECONDS_PER_MB.get(step.strategy, 0.0) for step in steps)
     if share < 1:  # the model is run forwards and backwards, and exported anew
         middle += EXPORT_SECONDS + EXPORT_SECONDS_PER_MB * weights
         middle += PRUNING_ROWS * (PRUNING_PER_ROW + PRUNING_PASSES * profile.macs / MACS_PER_SECOND)

@@ -28,6 +28,8 @@ KEPT = "The contract is kept."
 NO_MORE = "Every recipe that fits this model and device was tried."
 NOTHING_BETTER = "No recipe left is expected to do better by more than the machine's noise."
 NOTHING_HELPS = "No recipe left is expected to come nearer to the contract."
+# So many times longer than the quickest, and the recommended recipe waits for its verdict.
+LONGER = 1.5
 # A file is as large as it is: this much smaller is smaller.
 SIZE_WORTH_A_RUNG = 0.02
 # How sure a short look must be before it ends a candidate: one in a thousand is ended wrongly.
@@ -47,14 +49,14 @@ class Climb:
 
 
 def in_order(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The plan's order; the quickest goes first where it takes at most half as long as the first.
+    """The plan's order; the quickest goes first where the first takes half as long again.
 
     So there is soon a verdict to stop at, and what may take minutes starts from one.
     """
     if not candidates:
         return ()
     quickest = min(candidates, key=lambda one: one.forecast.seconds.value)
-    if quickest.forecast.seconds.value > candidates[0].forecast.seconds.value / 2:
+    if candidates[0].forecast.seconds.value < LONGER * quickest.forecast.seconds.value:
         return tuple(candidates)
     return (quickest, *(one for one in candidates if one is not quickest))
 
