@@ -33,10 +33,29 @@ def test_own_rows_open_recipes_that_learn_from_rows(intents, tmp_path):
 
 
 def test_our_rows_are_known_and_not_counted(intents):
-    """Nothing is opened for the bundled rows."""
-    needs = some_needs()
+    """Only how often a model is asked when it is scored; what is known is not counted again."""
+    told = jobs.counted(intents, some_needs())
 
-    assert jobs.counted(intents, needs) is needs
+    assert told == replace(some_needs(), requests=2400)
+    assert jobs.counted(intents, told) is told
+
+
+def test_a_pair_is_two_requests():
+    """Both sentences are read."""
+    sentences = engine.examine(engine.parse_ref("sample:sentences"))
+
+    assert jobs.counted(sentences, some_needs()).requests == 3200
+
+
+def test_few_rows_are_scored_sooner_than_many(intents, tmp_path):
+    """The forecast of a job looks at how many rows there are."""
+    few, many = (
+        engine.advise(intents, replace(some_needs(), data=own_rows(tmp_path, count)))
+        for count in (100, 4000)
+    )
+
+    assert few.needs.requests < many.needs.requests
+    assert few.job.seconds.value < many.job.seconds.value - 5
 
 
 def test_a_count_once_made_is_kept_when_the_file_has_gone(intents):

@@ -140,7 +140,7 @@ def test_what_was_measured_lies_in_the_forecast(
     """Size, time, memory and the cost of trying, for two samples; by the rule, where one speaks."""
     plan = plan_of(sample, "this-machine")
     steps = tuple(Step(strategy=one) for one in ("to_onnx", technique))
-    plain = estimate.forecast(plan.profile, plan.device, steps, {})
+    plain = estimate.forecast(plan.profile, plan.device, steps, {}, plan.needs.requests)
     ruled = {one.steps[1].strategy: one.forecast for one in plan.candidates if len(one.steps) == 2}
     made = ruled.get(technique, plain)
 

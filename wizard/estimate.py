@@ -40,17 +40,19 @@ BYTES_PER_NODE = 250
 # A forecast for another device is right within this factor either way, more or less.
 ELSEWHERE, HERE = 1.6, 1.8
 PROCESS_MB, PROCESS_SPREAD_MB = 64.0, 7.0
-EXPORT_SECONDS, EXPORT_SECONDS_PER_MB = 7.0, 0.05
-QUANTIZE_SECONDS_PER_MB, MEASURE_SECONDS = 0.05, 1.0
+# Seconds of the jobs of the peers' bench, each alone on two cores (DECISIONS.md, 2026-11-29).
+EXPORT_SECONDS, EXPORT_SECONDS_PER_MB = 8.5, 0.06
+QUANTIZE_SECONDS_PER_MB, MEASURE_SECONDS = 0.04, 1.2
 # What a technique takes beyond plain rounding: layers watched on sample rows, codes searched.
 BEYOND_SECONDS_PER_MB = {
-    "mixed_precision": 0.9,
+    "mixed_precision": 0.25,
     "low_rank": 0.25,
-    "low_bit_weights": 0.18,
-    "palettization": 0.17,
-    "int8_weights": 0.09,
+    "low_bit_weights": 0.15,
+    "palettization": 0.14,
+    "int8_weights": 0.06,
 }
-ROWS, SECONDS_PER_ROW, MACS_PER_SECOND = 2000, 1e-4, 7e10
+SEARCH_MACS_PER_SECOND = 9e6
+ROWS, SECONDS_PER_ROW, MACS_PER_SECOND = 2000, 3.5e-4, 7e10
 # Pruning looks at its rows with PyTorch (intents: 11 s for 256 rows).
 PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.03, 12
 # Training: 32 rows a step, forwards and twice that backwards, and the original forwards. Rows are
@@ -163,8 +165,9 @@ def forecast(
     device: Device,
     steps: Sequence[Step],
     expect: Mapping[str, tuple[float, float]],
+    requests: int | None = None,
 ) -> Forecast:
-    """What a recipe is expected to give.
+    """What a recipe is expected to give; `requests`: how many score it, where that is known.
 
     Size comes from arithmetic. Time is the original's: what starting the operators costs, which no
     technique makes less, and the rest divided by the rule's speed range as far as the device's
@@ -189,7 +192,7 @@ def forecast(
         memory=_expanding(smaller(profile, share))
         if technique == "palettization"
         else _process_memory(megabytes),
-        seconds=_with_training(profile, share, steps, _seconds(profile, share, steps)),
+        seconds=_with_training(profile, share, steps, _seconds(profile, share, steps, requests)),
         token=_each_token(profile, device, storage, spread) if tasks.writes(profile.task) else None,
     )
 
@@ -206,9 +209,10 @@ def _drop(steps: Sequence[Step]) -> tuple[float, float]:
     return sum(low for low, _ in each), sum(high for _, high in each)
 
 
-def baseline(profile: ModelProfile, device: Device) -> Forecast:
+def baseline(profile: ModelProfile, device: Device, requests: int | None = None) -> Forecast:
     """What the original is expected to give on the device."""
-    return forecast(profile, device, (), {"speed_ratio": (1.0, 1.0), "drop_points": (0.0, 0.0)})
+    as_it_is = {"speed_ratio": (1.0, 1.0), "drop_points": (0.0, 0.0)}
+    return forecast(profile, device, (), as_it_is, requests)
 
 
 def _speed_range(
@@ -318,12 +322,20 @@ def _expanding(profile: ModelProfile) -> Quantity:
     return estimated(middle, "MB", low - PROCESS_SPREAD_MB, high + PROCESS_SPREAD_MB)
 
 
-def _seconds(profile: ModelProfile, share: float = 1.0, steps: Sequence[Step] = ()) -> Quantity:
-    """Making and measuring one candidate; how many rows will be scored is not known yet."""
+def _seconds(
+    profile: ModelProfile,
+    share: float = 1.0,
+    steps: Sequence[Step] = (),
+    requests: int | None = None,
+) -> Quantity:
+    """Making and measuring one candidate."""
     weights = 4 * profile.parameters.total / 1e6
-    scoring = ROWS * (SECONDS_PER_ROW + profile.macs / MACS_PER_SECOND)
+    rows = ROWS if requests is None else requests
+    scoring = rows * (SECONDS_PER_ROW + profile.macs / MACS_PER_SECOND)
     middle = MEASURE_SECONDS + QUANTIZE_SECONDS_PER_MB * weights + scoring
     middle += weights * sum(BEYOND_SECONDS_PER_MB.get(step.strategy, 0.0) for step in steps)
+    if any(step.strategy == "mixed_precision" for step in steps):  # each layer is tried alone
+        middle += profile.macs / SEARCH_MACS_PER_SECOND
     if share < 1:  # the model is run forwards and backwards, and exported anew
         middle += EXPORT_SECONDS + EXPORT_SECONDS_PER_MB * weights
         middle += PRUNING_ROWS * (PRUNING_PER_ROW + PRUNING_PASSES * profile.macs / MACS_PER_SECOND)
@@ -349,7 +361,9 @@ def _with_training(
     return estimated(middle, "s", middle * 0.3, middle * 2.5)
 
 
-def job(profile: ModelProfile, candidates: Sequence[Candidate]) -> JobForecast:
+def job(
+    profile: ModelProfile, candidates: Sequence[Candidate], requests: int | None = None
+) -> JobForecast:
     """What the whole job needs on this machine: peak memory, disk, seconds.
 
     Seconds: the original made and measured, and what each candidate is forecast to take.
@@ -361,7 +375,7 @@ def job(profile: ModelProfile, candidates: Sequence[Candidate]) -> JobForecast:
     memory = JOB_MB + copies * weights + FILTER_COPIES * filters
     files = [one.forecast.size.value for one in candidates]
     disk = DISK_MB + weights + sum(files) + BUNDLE_COPIES * max(files, default=weights)
-    original = seconds_to_export(profile) + _seconds(profile).value
+    original = seconds_to_export(profile) + _seconds(profile, requests=requests).value
     seconds = original + sum(one.forecast.seconds.value for one in candidates)
     return JobForecast(
         memory=estimated(memory, "MB", memory * 0.7, memory * 1.4),

@@ -28,6 +28,7 @@ from wizard.strategies._contract import discover
 
 HERE = Path(__file__).parent
 LATENCY_MS = {"intents": 5.0, "digits": 3.0, "sentences": 5.0}
+REQUESTS = {"intents": 2400, "digits": 700, "sentences": 3200}
 
 
 @lru_cache
@@ -58,6 +59,7 @@ def plan_of(sample: str, device: str, *, latency_ms=None, size_mb=None, points=1
         Needs(
             device_id=device,
             budgets=tuple(budgets),
+            requests=REQUESTS[sample],
             tolerance=Tolerance(points=points),
             workload=profile.workload,
         ),

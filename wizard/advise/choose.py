@@ -316,7 +316,7 @@ def _candidate(
         for other in against.get(step.strategy, [])
         if other.effect in {Effect.WARN, Effect.AVOID}
     }
-    cast = estimate.forecast(case.profile, case.device, steps, rule.expect)
+    cast = estimate.forecast(case.profile, case.device, steps, rule.expect, case.needs.requests)
     return Candidate(
         id=id_of(steps),
         title=rule.title,

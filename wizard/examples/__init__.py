@@ -10,7 +10,7 @@ from wizard.examples.feeds import Feeds, load_feeds
 from wizard.examples.naming import DataName, parse
 from wizard.examples.pictures import as_png
 from wizard.examples.prepare import prepare
-from wizard.examples.reading import Rows, pick, read, read_one
+from wizard.examples.reading import Rows, bundled_requests, pick, read, read_one
 from wizard.examples.sounds import as_wav
 from wizard.examples.typed import listed, typed
 from wizard.nouns import ExampleSet
@@ -22,6 +22,7 @@ __all__ = [
     "Rows",
     "as_png",
     "as_wav",
+    "bundled_requests",
     "listed",
     "load_feeds",
     "parse",

@@ -7,6 +7,7 @@ Does not cover: turning rows into model inputs (prepare.py).
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import random
 import re
@@ -172,6 +173,18 @@ def _bundled(profile: ModelProfile) -> Rows:
     rows = _both(library.rows_of(name), profile, labelled=False)
     unlike = [OURS_ARE_UNLIKE[name]] if name in OURS_ARE_UNLIKE else []
     return replace(rows, notes=(OURS_ARE_USED, *unlike, *rows.notes))
+
+
+def bundled_requests(profile: ModelProfile) -> int:
+    """How many requests the bundled rows are that it is scored by; the rows are not read."""
+    if profile.ref.source is Source.SAMPLE:
+        folder = library.samples()[profile.ref.name].folder / "data"
+    else:
+        folder = library.rows_of(tasks.card_of(profile.task).bundled)
+    with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
+        table = csv.reader(file)
+        each = 2 if "sentence2" in next(table) else 1
+        return each * sum(1 for _ in table)
 
 
 def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:

@@ -57,6 +57,7 @@ def preview(profile: Json, path: str, seed: int) -> Mapping[str, Json]:
     return {
         "test_rows": len(rows.test),
         "calibration_rows": len(rows.calibration),
+        "requests": len(rows.test) * (2 if rows.test.target else 1),
         "labels": sorted(set(rows.test.labels)),
         "notes": list(rows.notes),
         "origin": rows.test.origin,

@@ -1,4 +1,4 @@
-"""Counts the user's own rows before a plan is made: some recipes learn from them.
+"""Counts rows before a plan is made: some recipes learn from them, all are scored by them.
 
 Covers: which needs have rows to count, remembering a count until the file changes.
 Does not cover: reading the rows, which is done in a child (answers.preview).
@@ -17,19 +17,22 @@ from wizard.nouns import ModelProfile, Needs, SupportLevel, jsonable
 
 
 def counted(profile: ModelProfile, needs: Needs) -> Needs:
-    """With the number of rows to learn from, where the data is a file and nobody counted yet.
+    """With the rows to learn from, where the data is a file, and the requests of scoring.
 
-    Raises what is wrong with the data (DataNotFound, TooFewRows, ...).
+    What was counted before stands. Raises what is wrong with the data (DataNotFound, ...).
     """
-    ours = needs.data == "sample" or needs.data.startswith("hub:")
-    if ours or needs.calibration_rows is not None or profile.task is None:
+    if profile.task is None or profile.support.level is SupportLevel.NOT_HERE:
         return needs
-    if profile.support.level is SupportLevel.NOT_HERE:
+    if needs.data == "sample" and needs.requests is None:
+        return replace(needs, requests=examples.bundled_requests(profile))
+    ours = needs.data == "sample" or needs.data.startswith("hub:")
+    if ours or needs.calibration_rows is not None:
         return needs
     said = examples.parse(needs.data)
     changed = tuple(_changed(one) for one in (said.path, said.calibration or ""))
     card = json.dumps(jsonable(profile), sort_keys=True)
-    return replace(needs, calibration_rows=_count(card, needs.data, changed))
+    learn, answer = _count(card, needs.data, changed)
+    return replace(needs, calibration_rows=learn, requests=answer)
 
 
 def _changed(path: str) -> int:
@@ -37,8 +40,8 @@ def _changed(path: str) -> int:
 
 
 @lru_cache(maxsize=16)
-def _count(card: str, data: str, changed: tuple[int, ...]) -> int:
+def _count(card: str, data: str, changed: tuple[int, ...]) -> tuple[int, int]:
     del changed  # it only tells two states of the same files apart
     look = ask("preview", {"profile": json.loads(card), "path": data, "seed": 0})
     assert isinstance(look, dict)  # noqa: S101 - what answers.preview gives
-    return int(look["calibration_rows"])
+    return int(look["calibration_rows"]), int(look["requests"])

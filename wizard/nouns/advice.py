@@ -61,7 +61,8 @@ class Needs:
     `improve`: go on once the contract is kept, while a further recipe may do better.
     `afresh`: make and measure everything again, whatever earlier jobs have kept. `sibling`: a
     smaller published model, as a user types it, to be measured by the same contract.
-    `calibration_rows`: how many of the user's own rows there are to learn from, once counted.
+    `calibration_rows`: how many of the user's own rows there are to learn from, once counted;
+    `requests`: how many a model answers when it is scored.
     """
 
     device_id: str
@@ -77,6 +78,7 @@ class Needs:
     afresh: bool = False
     sibling: str = ""
     calibration_rows: int | None = None
+    requests: int | None = None
 
 
 # --------------------------------------------------------------------------- advice
