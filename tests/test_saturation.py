@@ -349,7 +349,10 @@ def test_fused_products_are_read_with_their_bias(tmp_path, operator, biased):
     assert made.unread == ()
     assert set(made.counters) == {"y"}
     assert np.allclose(run(made.path, x=values)[0], expected, rtol=1e-6)
-    assert np.allclose(run(whole.path, x=values)[0], run(path, x=values)[0], rtol=1e-5)
+    # The machine itself adds in one of the two ways.
+    host = intake.host_facts(tmp_path)
+    here = made if saturation.saturates(host.machine, host.isa) else whole
+    assert np.allclose(run(here.path, x=values)[0], run(path, x=values)[0], rtol=1e-5)
 
 
 def test_a_fused_product_that_cannot_overflow_is_known_as_safe(tmp_path):
