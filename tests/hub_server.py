@@ -61,6 +61,18 @@ class Hub:
     def of(self, kind):
         return self.datasets if kind == "datasets" else self.repositories
 
+    def environment(self, home):
+        """What sends a child's real client here, with a cache in `home`.
+
+        Exports made by other tests of this process may have taken the client offline.
+        """
+        return {
+            "HF_ENDPOINT": self.url,
+            "HF_HOME": str(home / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_OFFLINE": "0",
+        }
+
     def sha(self, repo, kind="models"):
         """A commit made of the content."""
         content = sorted(self.of(kind)[repo].items())

@@ -55,9 +55,7 @@ def ask(hub, own_home, model, what="card", **environment):
         timeout=120,
         env={
             **os.environ,
-            "HF_ENDPOINT": hub.url,
-            "HF_HOME": str(own_home / "hf"),
-            "HF_HUB_DISABLE_XET": "1",
+            **hub.environment(own_home),
             **environment,
         },
     )

@@ -27,6 +27,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = Path(__file__).with_name("figures.jsonl")
+sys.path.insert(0, str(ROOT))  # run as a script, it finds `tests` all the same
 
 
 def command(*arguments: str, home: Path) -> tuple[float, str]:
@@ -207,6 +208,11 @@ def a_distilbert(folder: Path) -> Path:
 
     torch.manual_seed(0)
     DistilBertForSequenceClassification(DistilBertConfig()).save_pretrained(folder)
+    return with_our_tokenizer(folder)
+
+
+def with_our_tokenizer(folder: Path) -> Path:
+    """The checkpoint with the tokenizer of `intents` beside it."""
     sample = ROOT / "assets" / "samples" / "intents" / "model"
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).write_bytes((sample / name).read_bytes())
@@ -278,7 +284,6 @@ def first_page() -> dict[str, float]:
     """
     from playwright.sync_api import sync_playwright
 
-    sys.path.insert(0, str(ROOT))
     from tests.ui.browser import ARGUMENTS, find
 
     empty = "import gradio as gr\nwith gr.Blocks() as b:\n    gr.Markdown('# x')\n"
@@ -338,7 +343,6 @@ def open_page(page: Any, url: str) -> None:
 
 def minilm() -> dict[str, float]:
     """all-MiniLM-L6-v2 by two contracts of size and mean cosine, found by the plan itself."""
-    sys.path.insert(0, str(ROOT))
     from tests.benchmarks.peers import works
 
     found: dict[str, float] = {}
@@ -349,17 +353,13 @@ def minilm() -> dict[str, float]:
         weights = (folder / "model" / "model.safetensors").stat().st_size / 1e6
         for share, points in ((0.30, "0.1"), (0.15, "3")):
             limit = ("--size-mb", f"{0.99 * share * weights:.1f}", "--max-drop", points)
-            out = ("--tokens", "128", "--json", "--quiet", "--out", f"{place}/{share}")
-            model = str(folder / "model")
-            _, printed = command("run", model, *rows, *limit, *out, home=folder / "home")
-            answer = json.loads(printed)
-            best = answer["chosen"] or answer["nearest"]
-            after = next(one for one in answer["candidates"] if one["id"] == best)["measured"]
+            model, home = str(folder / "model"), folder / "home"
+            answer, weighed = answered(model, *rows, *limit, "--tokens", "128", home=home)
+            before, after = weighed["before"], weighed["after"]
             named = f"MiniLM within {share} of the file"
-            before = answer["original"]["size"]["value"]
-            found[f"{named}: size"] = after["size"]["value"] / before
+            found[f"{named}: size"] = after["size"]["value"] / before["size"]["value"]
             found[f"{named}: mean cosine"] = after["quality"]["agreement"]["value"]
-            found[f"{named}: kept"] = float(answer["verdict"]["overall"] == "PASS")
+            found[f"{named}: kept"] = kept(answer)
     return found
 
 
@@ -368,21 +368,22 @@ def harder_contracts() -> dict[str, float]:
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as place:
         home = Path(place) / "home"
-        size, time_of = "size of the file", "latency of float32"
+        size, latency = "size of the file", "latency of float32"
         _, plain = answered("sample:intents", "--only", "int8_dynamic", home=home)
         limit_ms = f"{0.3 * plain['before']['latency']['p50']['value']:.2f}"
         for name, words, what in (
-            ("intents", ("--latency-ms", limit_ms), time_of),
+            ("intents", ("--latency-ms", limit_ms), latency),
             ("intents", ("--priority", "smallest", "--size-mb", "2.29"), size),
             ("digits", ("--priority", "smallest", "--size-mb", "0.063"), size),
         ):
             answer, weighed = answered(f"sample:{name}", *words, "--max-drop", "1", home=home)
             before, after = weighed["before"], weighed["after"]
-            share = after["size"]["value"] / before["size"]["value"]
-            if what == time_of:
-                share = after["latency"]["p50"]["value"] / after["against"]["p50"]["value"]
+            now, was = after["size"], before["size"]
+            if what == latency:
+                now, was = after["latency"]["p50"], after["against"]["p50"]
+            share = now["value"] / was["value"]
             said = f"{name} within 1 point: {what}"
-            found |= {said: share, f"{said}: kept": float(answer["verdict"]["overall"] == "PASS")}
+            found |= {said: share, f"{said}: kept": kept(answer)}
     return found
 
 
@@ -393,9 +394,13 @@ def answered(model: str, *words: str, home: Path) -> tuple[Any, Any]:
     return json.loads(told), json.loads((out / "measurements.json").read_text(encoding="utf-8"))
 
 
+def kept(answer: Any) -> float:
+    """1 where the job's contract was kept."""
+    return float(answer["verdict"]["overall"] == "PASS")
+
+
 def half_the_arithmetic() -> dict[str, float]:
     """`intents` with half of its multiply-adds, trained again: points lost, seconds, share."""
-    sys.path.insert(0, str(ROOT))
     import dataclasses
 
     from tests.planted.stage import stage
@@ -421,7 +426,6 @@ def half_the_arithmetic() -> dict[str, float]:
 
 def verdicts() -> dict[str, float]:
     """Processor seconds of a whole verdict over 10,000 rows; the median of three."""
-    sys.path.insert(0, str(ROOT))
     from tests.benchmarks import verdicts
 
     return {
@@ -432,7 +436,6 @@ def verdicts() -> dict[str, float]:
 
 def emulation() -> dict[str, float]:
     """Overflowing 8-bit sums of `intents` emulated: seconds, and the rows that they reached."""
-    sys.path.insert(0, str(ROOT))
     from tests.planted.stage import stage
     from wizard.measure import emulated, quality
 
@@ -455,7 +458,6 @@ def emulation() -> dict[str, float]:
 
 def forecasts() -> dict[str, float]:
     """Memory, disk and seconds of ten jobs as they were forecast, over what was measured."""
-    sys.path.insert(0, str(ROOT))
     from tests.benchmarks.forecasts import forecasts as measured
 
     return measured()

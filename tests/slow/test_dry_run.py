@@ -24,8 +24,7 @@ def tried(tmp_path_factory):
         done = wizard(
             "plan", "me/commands", "--latency-ms", "200", "--size-mb", "6", "--dry-run",
             "--json", "--quiet",
-            home=home, HF_ENDPOINT=hub.url, HF_HOME=str(home / "hf"), HF_HUB_DISABLE_XET="1",
-            HF_HUB_OFFLINE="0",  # exports made by other tests of this process set it
+            home=home, **hub.environment(home),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr[-2000:]
         return json.loads(done.stdout), list(hub.asked), home

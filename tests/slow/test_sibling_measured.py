@@ -29,8 +29,7 @@ def asked(hub, home, sibling, *more):
     return wizard(
         "run", "them/large", "--sibling", sibling, "--data", str(rows), "--max-drop", "5",
         "--priority", "smallest", *more, "--json", "--quiet",
-        home=home, HF_ENDPOINT=hub.url, HF_HOME=str(home / "hf"), HF_HUB_DISABLE_XET="1",
-        HF_HUB_OFFLINE="0",  # exports made by other tests of this process set it
+        home=home, **hub.environment(home),
     )  # fmt: skip
 
 

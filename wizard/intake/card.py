@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def cached(ref: ModelRef, workload: Workload | None, cache: Path) -> ModelProfil
 
 
 def _config(ref: ModelRef, folder: Path) -> dict[str, Any]:
-    config = _json(ref, folder / "config.json")
+    config = prepared.json_object(folder / "config.json", str(ref))
     if config is None:
         raise ConfigUnreadable(model=str(ref), because="there is none")
     if not isinstance(config.get("model_type"), str):
@@ -98,27 +99,6 @@ def _config(ref: ModelRef, folder: Path) -> dict[str, Any]:
     if any(not str(key).isdecimal() for key in config.get("id2label") or {}):
         raise ConfigUnreadable(model=str(ref), because="its id2label counts with words")
     return config
-
-
-def _json(ref: ModelRef, path: Path) -> dict[str, Any] | None:
-    """A JSON object; None when there is no such file. Raises ConfigUnreadable."""
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        because = f"{path.name} is not JSON"
-        raise ConfigUnreadable(model=str(ref), because=because) from error
-    if not isinstance(found, dict):
-        raise ConfigUnreadable(model=str(ref), because=f"{path.name} is no JSON object")
-    return found
-
-
-def _prepared(ref: ModelRef, folder: Path) -> dict[str, Any] | None:
-    try:
-        return prepared.settings_in(folder)
-    except ValueError as error:
-        raise ConfigUnreadable(model=str(ref), because=str(error)) from error
 
 
 def _key(
@@ -170,8 +150,9 @@ def _profile(
     family = _family(config)
     support = taken.support() if taken else _support(config, task_name, family)
     task = tasks.known(task_name)
-    processor = _prepared(ref, found.folder)
-    max_tokens = work.max_tokens(config, _json(ref, found.folder / "tokenizer_config.json"))
+    read_json = partial(prepared.json_object, model=str(ref))
+    processor = prepared.settings_in(found.folder, read_json)
+    max_tokens = work.max_tokens(config, read_json(found.folder / "tokenizer_config.json"))
     sizes = work.Sizes(config, processor or {}, max_tokens, taken.image_size if taken else None)
     request = work.request(ref, task, workload, sizes)
     counted = Count()

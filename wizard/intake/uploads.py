@@ -215,7 +215,7 @@ def _prepared(model: Any, task: Task, folder: Path, name: str) -> list[str]:
         raise UploadRefused(file=name, because=because)
     if graph.sides_of(model)[0] != 3:
         raise UploadRefused(file=name, because="it reads pictures without three colours")
-    if _settings(folder) is not None:
+    if prepared.settings_in(folder, _json) is not None:
         return []
     side = graph.sides_of(model)[1] or graph.USUAL_SIDE
     written = {**PREPARED, "size": {"height": side, "width": side}}
@@ -226,15 +226,8 @@ def _prepared(model: Any, task: Task, folder: Path, name: str) -> list[str]:
 def _side(model: Any, folder: Path) -> int:
     from wizard.intake.work import side_of
 
-    said = side_of({}, _settings(folder) or {})
+    said = side_of({}, prepared.settings_in(folder, _json) or {})
     return graph.sides_of(model)[1] or said or graph.USUAL_SIDE
-
-
-def _settings(folder: Path) -> dict[str, Any] | None:
-    try:
-        return prepared.settings_in(folder)
-    except ValueError as error:
-        raise UploadRefused(file=folder.name, because=str(error)) from error
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -72,9 +72,9 @@ def child_environment() -> dict[str, str]:
     package_root = str(Path(__file__).resolve().parents[2])
     path = os.environ.get("PYTHONPATH")
     return {
-        # PyTorch's threads that spin for each other stall where other programs want the cores
-        # (DECISIONS.md, 2026-11-29).
-        "OMP_WAIT_POLICY": "PASSIVE",
+        # PyTorch's threads that spin long for each other stall where other programs want the
+        # cores (DECISIONS.md, 2026-11-29). Other OpenMP libraries than GNU's do not read it.
+        "GOMP_SPINCOUNT": "5000",
         **caller.environment(),
         "PYTHONPATH": package_root if not path else os.pathsep.join((package_root, path)),
         "PYTHONUNBUFFERED": "1",

@@ -168,16 +168,12 @@ def gpt2(folder: Path, rows: int) -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
+    from tests.benchmarks.figures import with_our_tokenizer
+
     torch.manual_seed(0)
     GPT2LMHeadModel(GPT2Config()).save_pretrained(folder / "model")
-    _tokenizer(folder)
+    with_our_tokenizer(folder / "model")
     _texts(folder, rows)
-
-
-def _tokenizer(folder: Path) -> None:
-    sample = ROOT / "assets" / "samples" / "intents" / "model"
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / "model" / name).write_bytes((sample / name).read_bytes())
 
 
 def _batches(folder: Path) -> list[object]:

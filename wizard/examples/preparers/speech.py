@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from wizard.errors import ConfigUnreadable
-from wizard.examples import feeds
+from wizard.examples import feeds, prepared
 from wizard.examples.preparers import sounds
 from wizard.nouns import ExampleSet, ModelProfile
 
@@ -53,18 +52,10 @@ def alphabet(folder: Path) -> tuple[list[str], int]:
 
 
 def _object(folder: Path, name: str, *, needed: bool) -> dict[str, Any]:
-    path = folder / name
-    if not path.is_file():
-        if needed:
-            raise ConfigUnreadable(model=folder.name, because=f"it has no {name}")
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigUnreadable(model=folder.name, because=f"{name} is not JSON") from error
-    if not isinstance(found, dict):
-        raise ConfigUnreadable(model=folder.name, because=f"{name} is no JSON object")
-    return found
+    found = prepared.json_object(folder / name, folder.name)
+    if found is None and needed:
+        raise ConfigUnreadable(model=folder.name, because=f"it has no {name}")
+    return found or {}
 
 
 def _said(told: dict[str, Any], name: str, otherwise: str) -> str:
