@@ -100,10 +100,11 @@ def test_a_rule_can_be_read_by_anybody(name):
 
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_a_rule_names_its_sources(name):
-    """At least one, each saying what it supports; opinion alone is never sure of itself."""
+    """At least one, each saying what it supports, none twice; opinion alone is never sure."""
     rule = RULES[name]
 
     assert rule.sources
+    assert len(set(rule.sources)) == len(rule.sources)
     assert all(source.cite and source.supports for source in rule.sources)
     if {source.kind for source in rule.sources} == {"judgement"}:
         assert rule.confidence is not Confidence.HIGH
