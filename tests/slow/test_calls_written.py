@@ -8,7 +8,6 @@ import pytest
 
 from tests.slow.writers import job_of, right_of_five
 from wizard import library
-from wizard.measure.saturation import saturates
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -39,8 +38,7 @@ def test_exact_matches_decide_and_likelihood_stands_beside(job):
 
     assert clause["metric"] == "exact match"
     assert clause["before"] == pytest.approx(100 * baseline, abs=0.5)
-    host = job[0]["host"]  # 8-bit sums that overflow keep one of the three recipes out of the plan
-    assert len(tried) >= (2 if saturates(host["machine"], host["isa"]) else 3)
+    assert len(tried) >= 3
     assert all(1 < one["quality"]["also"]["perplexity"]["value"] < 2 for one in tried)
     assert all(one["quality"]["agreement"]["value"] > 0.9 for one in tried)
 
