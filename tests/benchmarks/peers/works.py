@@ -234,7 +234,7 @@ WORKS = (
         shape="vision transformer",
         rows=100,
         points=5,
-        words=("--minutes", "3"),
+        words=("--minutes", "6"),
         make=vit,
         trained=False,
     ),
