@@ -227,7 +227,10 @@ def a_plan(**changes):
         "would_change": (),
         "counter_offers": (),
         "job": JobForecast(
-            memory=a_quantity(600, "MB"), disk=a_quantity(100, "MB"), seconds=a_quantity(40, "s")
+            memory=a_quantity(600, "MB"),
+            disk=a_quantity(100, "MB"),
+            seconds=a_quantity(40, "s"),
+            first=a_quantity(20, "s"),
         ),
         "sentence": "Run it on this machine in at most 5 ms.",
     }

@@ -112,6 +112,16 @@ def test_settings_are_complete():
     assert step.settings["per_channel"] is True
 
 
+def test_minutes_that_end_before_the_first_verdict_are_told():
+    """How long it takes, how long is allowed, and what to allow instead; else nothing is said."""
+    short = plan_with(a_rule(), needs=some_needs(latency=5.0, minutes=0.1))
+    enough = plan_with(a_rule(), needs=some_needs(latency=5.0, minutes=10))
+
+    assert short.job.first.value > 6
+    assert "you allow 0.1" in short.hurry
+    assert enough.hurry == ""
+
+
 def test_a_plan_is_the_same_every_time():
     """Pure: same input, equal plan, equal ids."""
     assert plan_with(a_rule()) == plan_with(a_rule())

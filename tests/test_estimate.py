@@ -119,6 +119,8 @@ def test_the_jobs_seconds_are_those_of_its_candidates():
     short, long = (estimate.job(a_profile(), (quick, other)) for other in (quick, slow))
 
     assert long.seconds.value - short.seconds.value == pytest.approx(295)
+    assert long.first == short.first
+    assert long.first.value == pytest.approx(long.seconds.value - 300)
 
 
 # Measured on two cores of an AVX512-VNNI server, ONNX Runtime 1.32, 2026-11-23:

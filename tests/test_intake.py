@@ -37,6 +37,14 @@ BERT = {
 }
 
 
+def test_a_sample_without_its_prefix_is_answered_with_it():
+    """Nothing is asked of the Hub."""
+    with pytest.raises(ModelNotFound) as said:
+        intake.parse_ref("digits")
+
+    assert said.value.facts["suggestion"] == "Did you mean sample:digits?"
+
+
 def a_folder(tmp_path, config=None, **files):
     """A model folder with a config and whatever files a test names."""
     folder = tmp_path / "model"

@@ -215,6 +215,7 @@ def plan_of(profile, needs, device):
             memory=estimate(420, "MB", 300, 600),
             disk=estimate(60, "MB", 50, 80),
             seconds=estimate(40, "s", 25, 70),
+            first=estimate(20, "s", 10, 40),
         ),
         sentence=f"Run {profile.title} on {place}, in at most {latency:g} ms per request (in the "
         f"median, 32 tokens), losing at most {needs.tolerance.points:g} point of quality; among "

@@ -176,6 +176,8 @@ def test_a_reload_before_anything_is_measured_keeps_every_answer(visit, engine, 
     page = visit()
     steps.device(page)
     page.locator("#latency input").fill("7")
+    page.locator("#limits button").first.click()
+    page.locator("#size input").first.fill("2.5")
     page.locator("#next-device").click()
     expect(page.locator("#rows li").first).to_be_visible()
     page.locator("#next-quality").click()
@@ -185,6 +187,7 @@ def test_a_reload_before_anything_is_measured_keeps_every_answer(visit, engine, 
 
     expect(page.locator("#progress .bar")).to_be_visible()
     expect(page.locator("#rail")).to_contain_text("7 ms")
+    expect(page.locator("#rail")).to_contain_text(re.compile(r"2.5\sMB of file"))
     page.locator("#cancel").click()
     expect(page.locator("#back-run")).to_be_visible()
     page.reload()

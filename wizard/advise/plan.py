@@ -7,6 +7,7 @@ contract's sentence; what other devices would change. Does not cover: any of the
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from wizard import estimate
@@ -39,6 +40,7 @@ def advise(
     )
     facts = facts_of(profile, needs, device, family)
     decision = decide(case, facts)
+    job = estimate.job(profile, decision.candidates, needs.requests)
     return Plan(
         profile=profile,
         needs=needs,
@@ -49,10 +51,21 @@ def advise(
         also_considered=decision.considered,
         would_change=whatif.would_change(case, decision.candidates),
         counter_offers=whatif.counter_offers(case, decision.candidates),
-        job=estimate.job(profile, decision.candidates, needs.requests),
+        job=job,
         sentence=sentence_of(profile, needs, device),
         rules=traces(case, facts, decision),
         ladder=decision.ladder,
+        hurry=_hurry(job.first.value / 60, needs.minutes),
+    )
+
+
+def _hurry(first: float, allowed: float) -> str:
+    """What to know when the first verdict is expected after the minutes allowed."""
+    if first <= allowed:
+        return ""
+    return (
+        f"The first verdict is expected after about {math.ceil(first)} minutes and you allow "
+        f"{allowed:g}, so there may be none; allow {math.ceil(1.5 * first)} to be on the safe side."
     )
 
 

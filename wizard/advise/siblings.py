@@ -203,7 +203,10 @@ def _together(one: JobForecast, other: JobForecast) -> JobForecast:
     """One job after the other on the same disk."""
     memory = max(one.memory, other.memory, key=lambda quantity: quantity.value)
     return JobForecast(
-        memory=memory, disk=_sum(one.disk, other.disk), seconds=_sum(one.seconds, other.seconds)
+        memory=memory,
+        disk=_sum(one.disk, other.disk),
+        seconds=_sum(one.seconds, other.seconds),
+        first=one.first,
     )
 
 

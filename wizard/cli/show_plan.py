@@ -53,6 +53,7 @@ def plan(
     _siblings(made)
     _not_chosen(made)
     _rules(made)
+    _cost(made)
     show.say()
     show.say(command)
 
@@ -81,6 +82,16 @@ def _not_chosen(made: Plan) -> None:
         show.say("\nAs it stands, this looks out of reach. What would do:")
     for offer in made.counter_offers:
         show.say(f"   {offer.sentence}")
+
+
+def _cost(made: Plan) -> None:
+    """What the run costs here, and whether the minutes look too short."""
+    job = made.job
+    show.say("\nWhat the run costs here (estimated):")
+    show.say(f"   {_range(job.seconds)}, a first verdict after {_range(job.first)}")
+    show.say(f"   {_range(job.memory)} of memory, {_range(job.disk)} of disk")
+    if made.hurry:
+        show.say(f"   mind    {made.hurry}")
 
 
 def _rules(made: Plan) -> None:

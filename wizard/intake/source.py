@@ -72,6 +72,8 @@ def parse_ref(text: str) -> ModelRef:
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", repo):
         hint = "A model is sample:NAME, a Hub id such as owner/name, or a folder."
         raise ModelNotFound(model=named or "an empty name", suggestion=hint)
+    if repo in library.samples():  # no model of the Hub without an owner is called so
+        raise ModelNotFound(model=repo, suggestion=f"Did you mean sample:{repo}?")
     return ModelRef(source=Source.HUB, name=repo, revision=revision or None)
 
 

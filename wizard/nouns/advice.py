@@ -336,11 +336,15 @@ class RuleTrace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobForecast:
-    """What the job itself will cost on this machine."""
+    """What the job itself will cost on this machine.
+
+    `first`: seconds until the first candidate has a verdict.
+    """
 
     memory: Quantity
     disk: Quantity
     seconds: Quantity
+    first: Quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,7 +353,8 @@ class Plan:
 
     `ladder`: what is tried after them while the contract is not kept, from cheap to costly.
     `siblings` are offered and not yet accepted; `sibling` is the one that was. `dry_run`: try the
-    candidates on random weights, for size and speed only.
+    candidates on random weights, for size and speed only. `hurry`: what to know when the minutes
+    allowed may be spent before the first verdict.
     """
 
     profile: ModelProfile
@@ -368,6 +373,7 @@ class Plan:
     siblings: tuple[SiblingOffer, ...] = ()
     sibling: ModelProfile | None = None
     dry_run: bool = False
+    hurry: str = ""
 
     def profile_of(self, candidate_id: str) -> ModelProfile:
         """The model that a candidate was made from: the sibling's card, or the original's."""

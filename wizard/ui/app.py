@@ -23,7 +23,7 @@ from starlette.middleware import Middleware
 
 from wizard import limits
 from wizard.errors import JobNotFound, PortTaken, WizardError
-from wizard.nouns import Device
+from wizard.nouns import Device, Needs
 from wizard.ui import (
     api,
     files,
@@ -121,11 +121,22 @@ def _rail(session: Session, device: Device | None) -> str:
         points = needs.tolerance.points
         values[3] = f"{points:g} point{'' if points == 1 else 's'} less at most"
         values[4] = "bundled" if needs.data == "sample" else "your own"
-    rows = "".join(
-        f"<div><dt>{name}</dt><dd>{value}</dd></div>"
-        for name, value in zip(words.RAIL, values, strict=True)
-    )
+    named = [*zip(words.RAIL, values, strict=True)]
+    if needs is not None and session.answered >= 2 and (others := _other_limits(needs)):
+        named.append((words.RAIL_LIMITS, others))
+    rows = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in named)
     return f"<aside class='rail'><h2>{words.CHOICES}</h2><dl>{rows}</dl></aside>"
+
+
+def _other_limits(needs: Needs) -> str:
+    """What is limited beside the time of one answer."""
+    return ", ".join(
+        words.RAIL_LIMIT[one.quantity].format(
+            at_most=one.at_most, ms=pieces.milliseconds(one.at_most)
+        )
+        for one in needs.budgets
+        if one.quantity in words.RAIL_LIMIT
+    )
 
 
 def _wire(blocks: Any, page: Page, desk: Desk) -> None:

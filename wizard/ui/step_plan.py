@@ -151,7 +151,12 @@ def offered(buttons: list[Any], offers: tuple[CounterOffer, ...]) -> Updates:
 
 
 def _contract(plan: Plan) -> str:
-    return f"<p class='contract'>{escape(plan.sentence)}</p>"
+    hurry = (
+        f"<ul class='why'><li class='watch'><b>{words.WATCH}:</b> {escape(plan.hurry)}</li></ul>"
+        if plan.hurry
+        else ""
+    )
+    return f"<p class='contract'>{escape(plan.sentence)}</p>{hurry}"
 
 
 def candidates(plan: Plan) -> str:
@@ -283,6 +288,7 @@ def _cost(plan: Plan) -> str:
     return pieces.facts(
         (
             ("Time", f"<b>{pieces.span_of_time(job.seconds)}</b>"),
+            ("First verdict", f"after <b>{pieces.span_of_time(job.first)}</b>"),
             ("Memory", f"<b>{pieces.span(job.memory)}</b>"),
             ("Disk", f"<b>{pieces.span(job.disk)}</b>"),
         )

@@ -242,3 +242,9 @@ NEAREST_MISS = "This bundle misses your contract; it is the nearest we found, an
 CHOICES = "Your choices"
 NOT_SET = "Not set"
 RAIL = ("Model", "Device", "One answer in", "Quality", "Examples", "Best is")
+RAIL_LIMITS = "Also at most"
+RAIL_LIMIT = {
+    "token": "{ms} a token",
+    "size": "{at_most:g}\u00a0MB of file",
+    "memory": "{at_most:g}\u00a0MB of memory",
+}
