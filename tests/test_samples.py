@@ -102,7 +102,7 @@ def test_no_sentence_is_in_calibration_and_test():
     assert not learnt & judged
 
 
-@pytest.mark.parametrize("name", ["digits", "scenes", "pairs"])
+@pytest.mark.parametrize("name", ["digits", "scenes", "shapes", "pairs"])
 def test_no_picture_is_in_calibration_and_test(name):
     """Neither the original row nor the pixels."""
     parts = {}

@@ -115,7 +115,7 @@ FAMILIES = [
         {**STAGES, "num_attention_heads": [1, 1, 2, 2], "decoder_hidden_size": 16},
     ),
     (
-        "detr",
+        "yolos",
         "YolosForObjectDetection",
         BOXES,
         {**PATCHES, "image_size": [SIDE, SIDE], "num_detection_tokens": 10},
