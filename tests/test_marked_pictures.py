@@ -46,7 +46,7 @@ def read(path, tmp_path, *, outlined):
     return marked.read(path, outlined=outlined, seed=0, limit=99, scratch=tmp_path)
 
 
-@pytest.mark.parametrize(("profile", "ours"), [(SEGMENTS, 240), (FINDS, 160)])
+@pytest.mark.parametrize(("profile", "ours"), [(SEGMENTS, 240), (FINDS, 340)])
 def test_ours_stand_in_without_what_is_right(profile, ours):
     """A model of somebody's own is asked about our scenes, whose labels are not its own."""
     ref = ModelRef(source=Source.FOLDER, name="somewhere")
