@@ -53,6 +53,8 @@ BEYOND_SECONDS_PER_MB = {
 }
 SEARCH_MACS_PER_SECOND = 9e6
 ROWS, SECONDS_PER_ROW, MACS_PER_SECOND = 2000, 3.5e-4, 7e10
+# Timed at least, of both sides in turns, with warming up (speed.py): what slow models take.
+TIMED_REQUESTS = 130
 # Pruning looks at its rows with PyTorch (intents: 11 s for 256 rows).
 PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.03, 12
 # Training: 32 rows a step, forwards and twice that backwards, and the original forwards. Rows are
@@ -331,8 +333,9 @@ def _seconds(
     """Making and measuring one candidate."""
     weights = 4 * profile.parameters.total / 1e6
     rows = ROWS if requests is None else requests
-    scoring = rows * (SECONDS_PER_ROW + profile.macs / MACS_PER_SECOND)
-    middle = MEASURE_SECONDS + QUANTIZE_SECONDS_PER_MB * weights + scoring
+    each = profile.macs / MACS_PER_SECOND
+    measuring = MEASURE_SECONDS + TIMED_REQUESTS * each + rows * (SECONDS_PER_ROW + each)
+    middle = QUANTIZE_SECONDS_PER_MB * weights + measuring
     middle += weights * sum(BEYOND_SECONDS_PER_MB.get(step.strategy, 0.0) for step in steps)
     if any(step.strategy == "mixed_precision" for step in steps):  # each layer is tried alone
         middle += profile.macs / SEARCH_MACS_PER_SECOND

@@ -19,6 +19,8 @@ from wizard.advise.trace import traces
 from wizard.nouns import Device, Family, ModelProfile, Needs, Plan, Rule
 from wizard.strategies._contract import Strategy
 
+NEARLY = 1.25  # forecasts of seconds are about so good (DECISIONS.md, 2026-11-29)
+
 
 def advise(
     profile: ModelProfile,
@@ -60,12 +62,13 @@ def advise(
 
 
 def _hurry(first: float, allowed: float) -> str:
-    """What to know when the first verdict is expected after the minutes allowed."""
-    if first <= allowed:
+    """What to know when the minutes may be spent before the first verdict."""
+    if NEARLY * first <= allowed:
         return ""
+    about = math.ceil(first)
     return (
-        f"The first verdict is expected after about {math.ceil(first)} minutes and you allow "
-        f"{allowed:g}, so there may be none; allow {math.ceil(1.5 * first)} to be on the safe side."
+        f"The first verdict is expected after about {about} minute{'s' * (about > 1)} and you "
+        f"allow {allowed:g}, so there may be none; allow {math.ceil(1.5 * first)} to be safe."
     )
 
 
