@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 from tokenizers import (
     Tokenizer,
@@ -65,6 +66,12 @@ def tell(model: nn.Module, began: float, **figures: float) -> None:
     seconds = round(time.perf_counter() - began)
     told = {name.replace("_", " "): value for name, value in figures.items()}
     print(json.dumps({"parameters": parameters, **told, "seconds": seconds}))
+
+
+def normalized(pictures: np.ndarray, mean: float, std: float) -> torch.Tensor:
+    """Pictures [n, side, side, 3] as a processor gives them: float32 [n, 3, side, side]."""
+    scaled = pictures.astype(np.float32) * np.float32(1 / 255)
+    return torch.from_numpy(((scaled - mean) / std).transpose(0, 3, 1, 2).copy())
 
 
 def tokenizer_for(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from _common import write_table
 from PIL import Image, ImageDraw
 
 FINE = 4  # pixels drawn for each pixel kept, a side
-STEP = 4  # brightness is kept in steps, which pack better
+STEP, COARSE = 4, 8  # brightness is kept in steps, which pack better
 COLOURS = {
     "red": (205, 60, 55),
     "green": (70, 160, 75),
@@ -25,6 +26,7 @@ COLOURS = {
     "purple": (140, 75, 175),
     "orange": (225, 130, 50),
 }
+COUNTS, DIM = ("no", "one", "two", "three"), 115
 SHAPES = ("circle", "square", "triangle", "star", "cross")
 
 
@@ -94,6 +96,11 @@ def drawn(rng: random.Random, things: Sequence[Thing], side: int) -> np.ndarray:
     return (small // STEP * STEP).clip(0, 255).astype(np.uint8)
 
 
+def coarse(picture: np.ndarray) -> np.ndarray:
+    """The same in coarser steps of brightness."""
+    return picture // COARSE * COARSE
+
+
 def mask(things: Sequence[Thing], side: int, names: Sequence[str]) -> np.ndarray:
     """For each pixel the place of its thing's colour in `names`, 0 for the ground."""
     picture = Image.new("L", (side * FINE, side * FINE), 0)
@@ -134,6 +141,13 @@ def things(
         elif rng.random() < 0.02:  # too full a scene: begin anew
             found.clear()
     return found
+
+
+def write_looks(path: Path, counts: Sequence[int], pictures: np.ndarray) -> None:
+    """A table of what can be told apart: how many things are in a picture, and its light."""
+    light = ["dim" if one.mean() < DIM else "bright" for one in pictures]
+    named = [COUNTS[count] for count in counts]
+    write_table(path, ("things", "light"), list(zip(named, light, strict=True)))
 
 
 def write_pictures(path: Path, **arrays: np.ndarray) -> None:

@@ -24,8 +24,8 @@ from torch import nn
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _common import begin, byte_pairs, one_cycle, tell, write_table
-from _scenes import COLOURS, SHAPES, Thing, drawn, write_pictures
+from _common import begin, byte_pairs, normalized, one_cycle, tell, write_table
+from _scenes import COLOURS, SHAPES, Thing, coarse, drawn, write_pictures
 
 HERE = Path(__file__).resolve().parent
 SEED = 53
@@ -33,7 +33,6 @@ SIDE, PATCH, LONGEST, VOCABULARY = 48, 6, 24, 384
 OF_EACH, CALIBRATION_ROWS, TEST_ROWS = 240, 64, 320
 STEPS, PEAK_RATE = 2400, 1.5e-3
 MEAN, STD = 0.5, 0.25
-COARSE = 8  # brightness is kept in steps, which pack better
 FIRST, LAST = "<|startoftext|>", "<|endoftext|>"
 # In training no picture shows these: only calibration and test have them, among all others.
 NEVER = (
@@ -81,14 +80,13 @@ def shown(rng: random.Random, among: Sequence[tuple[str, str]]) -> Shown:
                 turn=rng.uniform(0, 2 * math.pi),
             )
         )
-    picture = drawn(rng, two, SIDE) // COARSE * COARSE
+    picture = coarse(drawn(rng, two, SIDE))
     return Shown(picture, colours, min(one.radius for one in two))
 
 
 def tensor(rows: Sequence[Shown]) -> torch.Tensor:
     """Normalized as the processor does it: float32 [n, 3, 48, 48]."""
-    scaled = np.stack([one.picture for one in rows]).astype(np.float32) * np.float32(1 / 255)
-    return torch.from_numpy(((scaled - MEAN) / STD).transpose(0, 3, 1, 2).copy())
+    return normalized(np.stack([one.picture for one in rows]), MEAN, STD)
 
 
 def names() -> list[str]:

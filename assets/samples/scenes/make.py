@@ -8,10 +8,8 @@ Deterministic for given versions: every draw is seeded, torch runs its determini
 
 from __future__ import annotations
 
-import json
 import random
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +24,8 @@ from transformers import (
 )
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _common import batches, fix_seeds, one_cycle, write_table
-from _scenes import COLOURS, SHAPES, drawn, mask, things, write_pictures
+from _common import batches, begin, normalized, one_cycle, tell
+from _scenes import COLOURS, SHAPES, drawn, mask, things, write_looks, write_pictures
 
 HERE = Path(__file__).resolve().parent
 SEED = 41
@@ -36,7 +34,6 @@ TRAIN_ROWS, CALIBRATION_ROWS, TEST_ROWS = 640, 64, 240
 EPOCHS, BATCH, PEAK_RATE = 5, 8, 4e-3
 MEAN, STD = 0.5, 0.25
 NAMES = ("ground", *COLOURS)
-COUNTS = ("no", "one", "two", "three")
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,7 @@ def scenes(count: int, seed: int) -> list[Scene]:
 
 def tensor(rows: list[Scene]) -> torch.Tensor:
     """Normalized as the processor does it: float32 [n, 3, 64, 64]."""
-    scaled = np.stack([one.picture for one in rows]).astype(np.float32) * np.float32(1 / 255)
-    return torch.from_numpy(((scaled - MEAN) / STD).transpose(0, 3, 1, 2).copy())
+    return normalized(np.stack([one.picture for one in rows]), MEAN, STD)
 
 
 def masks(rows: list[Scene]) -> torch.Tensor:
@@ -110,12 +106,7 @@ def write_rows(name: str, rows: list[Scene]) -> None:
     """Pictures and masks in one file, and a table of what can be told apart."""
     pictures, outlines = (np.stack([getattr(one, part) for one in rows]) for part in PARTS)
     write_pictures(HERE / "data" / f"{name}-images.npz", images=pictures, masks=outlines)
-    light = [one.picture.mean() for one in rows]
-    table = [
-        (COUNTS[one.count], "dim" if mean < 115 else "bright")
-        for one, mean in zip(rows, light, strict=True)
-    ]
-    write_table(HERE / "data" / f"{name}.csv", ("things", "light"), table)
+    write_looks(HERE / "data" / f"{name}.csv", [one.count for one in rows], pictures)
 
 
 PARTS = ("picture", "mask")
@@ -123,8 +114,7 @@ PARTS = ("picture", "mask")
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.time()
-    fix_seeds(SEED)
+    began = begin(SEED)
     torch.use_deterministic_algorithms(True, warn_only=True)  # enlarging has one way back only
     test, calibration, training = (
         scenes(count, SEED + at)
@@ -145,11 +135,7 @@ def main() -> None:
         )
     )
     train(model, training)
-    print(json.dumps({
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "mean_iou": mean_iou(model, test),
-        "seconds": round(time.time() - began),
-    }))  # fmt: skip
+    tell(model, began, mean_iou=mean_iou(model, test))
     write_rows("calibration", calibration)
     write_rows("test", test)
     model.save_pretrained(HERE / "model")

@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,20 +27,18 @@ from torch import nn
 from transformers import YolosConfig, YolosForObjectDetection, YolosImageProcessor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _common import batches, fix_seeds, one_cycle, write_table
-from _scenes import COLOURS, SHAPES, box, drawn, things, write_pictures
+from _common import batches, begin, normalized, one_cycle, tell
+from _scenes import COLOURS, SHAPES, box, coarse, drawn, things, write_looks, write_pictures
 
 HERE = Path(__file__).resolve().parent
 SEED = 43
 SIDE, FIELDS = 64, 4  # a query for each of the 4 x 4 fields
 TRAIN_ROWS, CALIBRATION_ROWS, TEST_ROWS = 3000, 52, 340
-KEPT_STEP = 8  # of brightness, in the pictures that are kept: they pack better
 EPOCHS, BATCH, PEAK_RATE = 40, 16, 1.5e-3
 BY_FIELD = 0.6  # of the rounds
 BOX_WEIGHT, OVERLAP_WEIGHT, NOTHING_WEIGHT = 5.0, 2.0, 0.3
 MEAN, STD = 0.5, 0.25
 NAMES = tuple(COLOURS)
-COUNTS = ("no", "one", "two", "three")
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def scenes(count: int, seed: int) -> list[Scene]:
 
 def coarser(scene: Scene) -> Scene:
     """The scene as it is kept."""
-    return Scene(scene.picture // KEPT_STEP * KEPT_STEP, scene.classes, scene.boxes)
+    return Scene(coarse(scene.picture), scene.classes, scene.boxes)
 
 
 def turned(rng: random.Random, scene: Scene) -> Scene:
@@ -85,8 +82,7 @@ def turned(rng: random.Random, scene: Scene) -> Scene:
 
 def tensor(rows: list[Scene]) -> torch.Tensor:
     """Normalized as the processor does it: float32 [n, 3, 64, 64]."""
-    scaled = np.stack([one.picture for one in rows]).astype(np.float32) * np.float32(1 / 255)
-    return torch.from_numpy(((scaled - MEAN) / STD).transpose(0, 3, 1, 2).copy())
+    return normalized(np.stack([one.picture for one in rows]), MEAN, STD)
 
 
 def by_field(scene: Scene) -> np.ndarray:
@@ -108,20 +104,12 @@ def by_fit(scene: Scene, logits: torch.Tensor, boxes: torch.Tensor) -> np.ndarra
 
 def overlap(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """Generalized intersection over union of boxes [..., 4] (Rezatofighi et al. 2019)."""
-    low, high = (
-        torch.stack([part[..., :2] + sign * part[..., 2:] / 2 for part in (one, other)])
-        if one.shape == other.shape
-        else torch.stack(
-            torch.broadcast_tensors(
-                *(part[..., :2] + sign * part[..., 2:] / 2 for part in (one, other))
-            )
-        )
-        for sign in (-1, 1)
-    )
-    both = (high.amin(0) - low.amax(0)).clamp_min(0).prod(-1)
-    either = one[..., 2:].prod(-1) + other[..., 2:].prod(-1) - both
+    both = torch.stack(torch.broadcast_tensors(one, other))
+    low, high = (both[..., :2] + sign * both[..., 2:] / 2 for sign in (-1, 1))
+    common = (high.amin(0) - low.amax(0)).clamp_min(0).prod(-1)
+    either = both[..., 2:].prod(-1).sum(0) - common
     around = (high.amax(0) - low.amin(0)).prod(-1)
-    return both / either - (around - either) / around
+    return common / either - (around - either) / around
 
 
 def loss_of(model: nn.Module, rows: list[Scene], *, fields: bool) -> torch.Tensor:
@@ -256,18 +244,12 @@ def write_rows(name: str, rows: list[Scene]) -> None:
     }
     path = HERE / "data" / f"{name}-boxes.json"
     path.write_text(json.dumps(coco, separators=(",", ":")) + "\n", encoding="utf-8")
-    light = [one.picture.mean() for one in rows]
-    table = [
-        (COUNTS[len(one.classes)], "dim" if mean < 115 else "bright")
-        for one, mean in zip(rows, light, strict=True)
-    ]
-    write_table(HERE / "data" / f"{name}.csv", ("things", "light"), table)
+    write_looks(HERE / "data" / f"{name}.csv", [len(one.classes) for one in rows], pictures)
 
 
 def main() -> None:
     """Make everything and print the baseline."""
-    began = time.time()
-    fix_seeds(SEED)
+    began = begin(SEED)
     test, calibration, training = (
         scenes(count, SEED + at)
         for at, count in enumerate((TEST_ROWS, CALIBRATION_ROWS, TRAIN_ROWS))
@@ -291,11 +273,7 @@ def main() -> None:
     )
     know_places(model)
     train(model, training, test)
-    print(json.dumps({
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "f1": f1(model, test),
-        "seconds": round(time.time() - began),
-    }))  # fmt: skip
+    tell(model, began, f1=f1(model, test))
     write_rows("calibration", calibration)
     write_rows("test", test)
     model.save_pretrained(HERE / "model")
