@@ -1,10 +1,16 @@
 """Where the minutes are short, all are scored by the same fewer rows, drawn fairly."""
 
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from tests import strategy_models as models
 from tests.factories import a_host, a_measurement, a_profile, classes_answered, some_answers
 from wizard import measure
+from wizard.errors import WorkerFailed
 from wizard.measure import answered as answered_file
 from wizard.measure import quality
 from wizard.nouns import ExampleSet, Workload
@@ -25,7 +31,7 @@ class Slow:
 def answered(folder, **limits):
     reported = []
     raw = quality.outputs(
-        Slow(), folder / "out.npz", lambda share, words: reported.append(share), **limits
+        [Slow()], folder / "out.npz", lambda share, words: reported.append(share), **limits
     )
     return raw.stacked("logits")[:, 0], reported
 
@@ -86,3 +92,62 @@ def test_the_bench_goes_as_far_as_the_original_did(tmp_path, count):
     original = a_measurement(answers=some_answers(count))
 
     assert len(measure.as_far_as(original, bench).examples) == count
+
+
+class Uneven(Slow):
+    """One that is slower with every question, or dies at a row."""
+
+    def __init__(self, pause, dies_at=None):
+        self._pause, self._dies_at = pause, dies_at
+
+    def ask(self, do, out, start, count):
+        if self._dies_at is not None and start >= self._dies_at:
+            raise WorkerFailed(what="measuring", because="it died")
+        time.sleep(self._pause)
+        return super().ask(do, out, start, count)
+
+
+def test_several_processes_answer_each_row_once_in_order(tmp_path):
+    """Whoever is free takes the next rows; the answers stand in the rows' own order."""
+    several = [Uneven(0.05), Uneven(0.001)]
+    reported = []
+
+    raw = quality.outputs(
+        several, tmp_path / "out.npz", lambda share, words: reported.append(share), 700
+    )
+
+    assert raw.stacked("logits")[:, 0].tolist() == list(range(700))
+    assert reported == sorted(reported)
+    assert reported[-1] == 1.0
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["out.npz"]
+
+
+def test_several_processes_short_of_time_answer_the_first_rows(tmp_path):
+    """Without a gap: candidates are compared row by row."""
+    raw = quality.outputs(
+        [Uneven(0.02), Uneven(0.001)], tmp_path / "out.npz", lambda *_: None, 700, seconds=0.0
+    )
+
+    rows = raw.stacked("logits")[:, 0].tolist()
+    assert rows == list(range(len(rows)))
+    assert quality.ROWS_AT_LEAST <= len(rows) < 300
+
+
+def test_one_process_that_dies_ends_them_all(tmp_path):
+    """Fewer rows than asked for would be a fair sample no more."""
+    with pytest.raises(WorkerFailed, match="it died"):
+        quality.outputs(
+            [Uneven(0.001), Uneven(0.001, dies_at=200)], tmp_path / "out.npz", lambda *_: None, 700
+        )
+
+
+def test_a_large_file_is_opened_once(tmp_path):
+    """Several copies of it would not fit where one does."""
+    large = replace(models.exported("text"), bytes=quality.LARGEST_SHARED + 1)
+    asked = SimpleNamespace(threads=2)
+
+    with quality.answering(asked, large, tmp_path / "none.npz") as several:
+        assert several == [asked]
+    bench = models.a_bench(tmp_path)
+    with quality.answering(asked, models.exported("text"), bench.calibration) as several:
+        assert [one.threads for one in several] == [1, 1]

@@ -123,7 +123,7 @@ def test_rows_become_scored_texts(home, tmp_path):
     )
     feeds = prepare(a_profile_of(), home, rows, Workload(tokens=8), tmp_path / "rows.npz")
     with Process(home / "model.onnx", feeds, 1) as process:
-        raw = quality.outputs(process, tmp_path, lambda fraction, detail: None, 1000)
+        raw = quality.outputs([process], tmp_path, lambda fraction, detail: None, 1000)
     found = rewritten.score(raw, rows, a_profile_of(), None, "")
 
     assert load_feeds(feeds).row(0)["target"].tolist() == [[4, 7, 5, 2, 3, STOP]]

@@ -58,7 +58,7 @@ def prepared(home, examples, place):
 
 def answers(home, model, feeds, out):
     with Process(home / model, feeds, 1) as process:
-        return quality.outputs(process, out, lambda fraction, detail: None, 1000)
+        return quality.outputs([process], out, lambda fraction, detail: None, 1000)
 
 
 def a_session(path):

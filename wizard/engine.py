@@ -160,11 +160,17 @@ def take_upload(paths: Iterable[str]) -> ModelRef:
 def examine(ref: ModelRef, workload: Workload | None = None) -> ModelProfile:
     """The model's card, from its config alone. The first look at a model is taken in a child."""
     known = intake.cached(ref, workload, cache_root())
-    if known is not None:
-        return known
-    kept = None if jobs.caller.is_visitor() else str(cache_root())
-    arguments: Json = {"ref": jsonable(ref), "workload": jsonable(workload), "cache": kept}
-    return _profile(jobs.ask("examine", arguments))
+    if known is None:
+        kept = None if jobs.caller.is_visitor() else str(cache_root())
+        arguments: Json = {"ref": jsonable(ref), "workload": jsonable(workload), "cache": kept}
+        known = _profile(jobs.ask("examine", arguments))
+    jobs.settle()
+    return known
+
+
+def keep_ready(*, for_jobs: bool) -> None:
+    """Have the libraries loaded before the next model is looked at, and before the next job."""
+    jobs.keep_ready(for_jobs=for_jobs)
 
 
 def _profile(answer: Json) -> ModelProfile:

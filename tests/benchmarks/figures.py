@@ -268,12 +268,9 @@ def encoder() -> dict[str, float]:
 
 def job_mb(home: Path) -> float:
     """Memory of the jobs of that home: a command's child lives in a session of its own."""
-    total = 0.0
-    for one in psutil.process_iter(["cmdline"]):
-        said = " ".join(one.info["cmdline"] or ())
-        if "wizard.jobs.child" in said and str(home) in said:
-            total += proportional_mb(one)
-    return total
+    from tests.benchmarks.peers.making import jobs_in
+
+    return sum(proportional_mb(one) for one in jobs_in(home))
 
 
 def first_page() -> dict[str, float]:

@@ -98,6 +98,9 @@ class FakeEngine:
     def sweep(self, older_than_seconds):
         return ()
 
+    def keep_ready(self, *, for_jobs):
+        """It answers at once."""
+
     def parse_ref(self, text):
         if text.startswith("sample:"):
             if text.removeprefix("sample:") not in self.samples():

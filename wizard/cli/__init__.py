@@ -16,12 +16,18 @@ from collections.abc import Sequence
 from wizard.cli.parser import parse
 from wizard.errors import WizardError
 
+# What these do first takes PyTorch, unless they did it before.
+OPENS_A_MODEL = {"inspect", "plan", "run"}
 OK, OUR_BUG, REFUSED, MISSED, CANNOT_TELL = 0, 1, 2, 3, 4
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
+    if options.command in OPENS_A_MODEL:
+        from wizard import jobs
+
+        jobs.get_ready(for_job=options.command == "run")
     from wizard.cli import commands, show
 
     try:

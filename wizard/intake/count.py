@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from wizard import tasks
+from wizard import loading, tasks
 from wizard.errors import ConfigUnreadable, UnknownArchitecture
 from wizard.examples import choosing
 from wizard.examples.hearing import shape_heard
@@ -56,6 +56,7 @@ def count(config: dict[str, Any], task: Task | None, workload: Workload, name: s
 
     Raises UnknownArchitecture, or ConfigUnreadable when the config's numbers fit no model.
     """
+    loading.load_transformers()
     import torch
 
     model = _on_meta(config, task, name)

@@ -6,6 +6,7 @@ Does not cover: what a job does; that is `run`.
 """
 
 from wizard.jobs import caller
+from wizard.jobs.ahead import get_ready, keep_ready, settle
 from wizard.jobs.control import (
     cancel,
     events,
@@ -32,10 +33,13 @@ __all__ = [
     "events",
     "folder_of",
     "follow",
+    "get_ready",
     "jobs_of",
     "keep_outcome",
+    "keep_ready",
     "listing",
     "request_of",
+    "settle",
     "start",
     "status",
     "sweep",

@@ -1,4 +1,4 @@
-"""The questions a child process may be asked, and who answers them.
+"""The questions a child process may be asked, but for a model's card, and who answers them.
 
 Covers: turning plain arguments into nouns, calling one room, returning a noun.
 Does not cover: the child process (questions.py).
@@ -20,21 +20,10 @@ from wizard.nouns import (
     ArtifactBundle,
     Json,
     ModelProfile,
-    ModelRef,
     Outcome,
-    Workload,
 )
 
 SHOWN = 160  # characters of a text in a look
-
-
-def examine(ref: Json, workload: Json, cache: str | None) -> ModelProfile:
-    """A model's card, kept in `cache` for the next time if there is one."""
-    from pydantic import TypeAdapter
-
-    named = TypeAdapter(ModelRef).validate_python(ref)
-    asked = TypeAdapter(Workload | None).validate_python(workload)
-    return intake.examine(named, asked, cache=Path(cache) if cache else None)
 
 
 def take(path: str, root: str) -> Mapping[str, Json]:
@@ -205,7 +194,6 @@ def _outcome(folder: Path) -> Outcome:
 
 
 ANSWERS: Mapping[str, Callable[..., object]] = {
-    "examine": examine,
     "take": take,
     "take_from_hub": take_from_hub,
     "preview": preview,

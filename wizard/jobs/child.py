@@ -1,8 +1,9 @@
 """The child process of a job: waits its turn, works under limits, has the last word.
 
-Started as `python -m wizard.jobs.child FOLDER`. Covers: the turn (one heavy job at a time on a
-machine), the memory and time watchdog, turning any failure into one last event. When the minutes
-are spent, what is being made or measured is ended and the best so far is packed.
+Started as `python -m wizard.jobs.child`, told its folder on standard input; with `--ready` ahead
+of its job, to load what it will need. Covers: the turn (one heavy job at a time on a machine), the
+memory and time watchdog, turning any failure into one last event. When the minutes are spent, what
+is being made or measured is ended and the best so far is packed.
 Does not cover: the work itself (`run.walk`). The one broad `except` of the house is here.
 """
 
@@ -15,13 +16,14 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from wizard import library
 from wizard.errors import DiskFull, MemoryFull, TimeUp, Unexpected, WizardError
 from wizard.jobs import steps, store
-from wizard.nouns import Ending, Explained, Finished, Noted, RunEvent
+from wizard.nouns import Ending, Explained, Finished, Noted, RunEvent, StepDone
 from wizard.run import Site, dry, pair, result_object, walk
 from wizard.run.outcome import write_json
 
@@ -50,10 +52,17 @@ class EventLog:
                 store.append(self._folder, event)
 
 
-def main(folder: Path) -> int:
-    """Run the job in `folder`; the exit status is 0 when it got as far as an outcome."""
+def main(*, ready: bool) -> int:
+    """Run the job that we are told of; the exit status is 0 when it got as far as an outcome."""
+    steps.warm_up(ahead=ready)
+    heard = sys.stdin.readline()
+    if not heard:  # who started us has no job after all
+        return 0
+    said = json.loads(heard)
+    folder = Path(said["folder"])
+    _log_into(folder)
     _be_born(folder)
-    _sign_in()
+    _sign_in(said["token"])
     request = store.read_request(folder)
     log = EventLog(folder)
     try:
@@ -82,13 +91,18 @@ def _be_born(folder: Path) -> None:
     write_json(folder / store.CHILD, {"pid": os.getpid(), "started": started})
 
 
-def _sign_in() -> None:
+def _log_into(folder: Path) -> None:
+    """What we and our libraries say from now on stands in the job's folder."""
+    with (folder / store.LOG).open("ab") as log:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(log.fileno(), stream.fileno())
+
+
+def _sign_in(token: str | None) -> None:
     """Whose name the Hub is asked in, as told on standard input; only this process knows it."""
     from wizard import hub
 
-    said = sys.stdin.readline()
-    if said:
-        hub.sign_in(json.loads(said)["token"])
+    hub.sign_in(token)
 
 
 def _turn(root: Path, log: EventLog) -> Turn:
@@ -121,7 +135,6 @@ class Turn:
 def _work(folder: Path, request: store.Request, log: EventLog) -> int:
     from wizard import intake
 
-    steps.warm_up()
     host = intake.host_facts(folder)
     site = Site(
         folder=folder,
@@ -129,7 +142,7 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
         host=host,
         threads=max(1, min(host.physical_cores, host.usable_cores)),
         clock=time.time,
-        emit=log.emit,
+        emit=_emitting(log),
         command=request.command,
         apply=steps.apply_apart,
         open=partial(intake.folder_of, seconds=60 * request.plan.needs.minutes),
@@ -151,6 +164,17 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
         )
     )
     return 0
+
+
+def _emitting(log: EventLog) -> Callable[[RunEvent], None]:
+    """As the log does; after the first file is made, nothing is kept ready to make it."""
+
+    def emit(event: RunEvent) -> None:
+        if isinstance(event, StepDone):
+            steps.stand_down()
+        log.emit(event)
+
+    return emit
 
 
 def _watch(folder: Path, request: store.Request, log: EventLog) -> None:
@@ -248,6 +272,4 @@ def _failure(explained: Explained, ending: Ending = Ending.FAILED) -> Finished:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(json.dumps("usage: python -m wizard.jobs.child FOLDER"))
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(ready="--ready" in sys.argv))

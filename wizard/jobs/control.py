@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from wizard.errors import JobNotFound, JobOfAnotherVersion, QueueFull
 from wizard.jobs import caller, store
@@ -47,21 +48,51 @@ def start(root: Path, request: Request) -> str:
     return job
 
 
+_ready: list[subprocess.Popen[bytes]] = []
+
+
+def get_ready() -> None:
+    """Start the next job's process now: it loads the libraries while the plan is made."""
+    if not _ready:
+        _ready.append(_child(subprocess.DEVNULL, "--ready"))
+
+
+def stand_down() -> None:
+    """End a process that was started ahead of a job that does not come."""
+    while _ready:
+        _ready.pop().communicate()  # it reads the end of its input, and leaves
+
+
+def at_work() -> bool:
+    """Whether a job that this process started is at work: nothing else should be, meanwhile."""
+    return any(one.poll() is None for one in _children.values())
+
+
 def _spawn(folder: Path) -> None:
-    with (folder / store.LOG).open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wizard.jobs.child", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env=child_environment(),
-        )
+    try:
+        process = _ready.pop()
+    except IndexError:
+        process = None
+    if process is None or process.poll() is not None:
+        with (folder / store.LOG).open("ab") as log:
+            process = _child(log)
     assert process.stdin is not None  # noqa: S101 - it is a pipe
+    said = {"folder": str(folder), "token": caller.token()}
     with suppress(BrokenPipeError), process.stdin:
-        process.stdin.write(json.dumps({"token": caller.token()}).encode() + b"\n")
+        process.stdin.write(json.dumps(said).encode() + b"\n")
     # The child outlives us on purpose; reading its status later reaps it.
     _children[process.pid] = process
+
+
+def _child(log: IO[bytes] | int, *words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "wizard.jobs.child", *words],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        env=child_environment(),
+    )
 
 
 _children: dict[int, subprocess.Popen[bytes]] = {}

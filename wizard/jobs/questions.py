@@ -1,55 +1,97 @@
 """Small questions answered in a short-lived child: a model's card, a look into a data file.
 
-Covers: starting the child with a wall-clock and a memory limit, bringing its answer or its
-error back. Does not cover: jobs. A file from a stranger is opened in the child, never here, and
-torch is imported in the child, never in the web process.
+Covers: starting the child with a wall-clock and a memory limit, also ahead of its question,
+bringing its answer or its error back. Does not cover: jobs. A file from a stranger is opened in
+the child, never here, and torch is imported in the child, never in the web process.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
 
-from wizard import errors
+from wizard import errors, loading
 from wizard.errors import WizardError, WorkerFailed
 from wizard.jobs import caller
 from wizard.jobs.control import child_environment
 from wizard.limits import limits
 from wizard.nouns import Json, jsonable
 
+# The question that needs PyTorch; a child told to get ready loads it before it is asked.
+EXAMINE = "examine"
+
+_ready: list[subprocess.Popen[bytes]] = []
+
+
+def get_ready() -> None:
+    """Start the child of a first `examine` now: it loads the libraries while nobody waits yet."""
+    if not _ready:
+        _ready.append(_child("--ready"))
+        atexit.unregister(stand_down)
+        atexit.register(stand_down)
+
+
+def stand_down() -> None:
+    """End a child that was started ahead and not asked."""
+    while (child := _taken()) is not None:
+        child.kill()
+        child.communicate()
+
 
 def ask(question: str, arguments: Json, seconds: float | None = None) -> Json:
-    """The answer to one of answers.ANSWERS, called with `arguments` in a child process.
+    """The answer to EXAMINE or one of answers.ANSWERS, called with `arguments` in a child process.
 
     Raises the WizardError that the child raised, or WorkerFailed when it died or took too long.
     """
     seconds = seconds or limits().child_seconds
-    said = {"arguments": arguments, "token": caller.token()}
+    said = {"question": question, "arguments": arguments, "token": caller.token()}
+    child = (_taken() if question == EXAMINE else None) or _child()
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "wizard.jobs.questions", question],
-            input=json.dumps(said).encode(),
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-            env=child_environment(),
-        )
+        out, heard = child.communicate(json.dumps(said).encode(), timeout=seconds)
     except subprocess.TimeoutExpired as error:
         because = f"it took more than {seconds:.0f} seconds"
         raise WorkerFailed(what=_words(question), because=because) from error
-    return _answer(question, done)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.communicate()
+    return _answer(question, out, heard, child.returncode)
 
 
-def _answer(question: str, done: subprocess.CompletedProcess[bytes]) -> Json:
-    line = done.stdout.rsplit(b"\n", 2)[-2:]
+def _taken() -> subprocess.Popen[bytes] | None:
+    """The child that was started ahead, unless it is gone; several visitors may want it."""
+    try:
+        child = _ready.pop()
+    except IndexError:
+        return None
+    if child.poll() is None:
+        return child
+    child.communicate()
+    return None
+
+
+def _child(*words: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "wizard.jobs.questions", *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=child_environment(),
+    )
+
+
+def _answer(question: str, out: bytes, heard: bytes, status: int) -> Json:
+    line = out.rsplit(b"\n", 2)[-2:]
     text = b"".join(line).decode("utf-8", "replace")
     try:
         reply = json.loads(text)
     except json.JSONDecodeError as error:
-        last = done.stderr.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:200]
-        because = last or f"its process ended with status {done.returncode}"
+        last = heard.decode("utf-8", "replace").strip().rsplit("\n", 1)[-1][:200]
+        because = last or f"its process ended with status {status}"
         raise WorkerFailed(what=_words(question), because=because) from error
     if "error" in reply:
         raise revive(reply["error"], reply["facts"])
@@ -69,17 +111,23 @@ def revive(code: str, facts: dict[str, object]) -> WizardError:
     return WorkerFailed(what="a question", because=code)
 
 
-def main(question: str) -> int:
-    """Answer one question: arguments on standard input, one JSON line on standard output."""
+def main(*, ready: bool) -> int:
+    """Answer one question: it comes on standard input, one JSON line goes to standard output."""
     _limit_memory()
-    said = json.loads(sys.stdin.read())
+    loading.skip_losses()
+    if ready:
+        loading.begin()
+    heard = sys.stdin.read()
+    if not heard:  # who started us had no question after all
+        return 0
+    said = json.loads(heard)
+    question = said["question"]
     reply: dict[str, Json]
     try:
         from wizard import hub
-        from wizard.jobs.answers import ANSWERS
 
         hub.sign_in(said["token"])
-        reply = {"answer": jsonable(ANSWERS[question](**said["arguments"]))}
+        reply = {"answer": jsonable(_answerer(question)(**said["arguments"]))}
     except WizardError as error:
         facts = {name: str(fact) for name, fact in error.facts.items()}
         reply = {"error": error.code, "facts": facts}
@@ -97,6 +145,17 @@ def main(question: str) -> int:
     return 0
 
 
+def _answerer(question: str) -> Callable[..., object]:
+    """Who answers; a model's card needs one room, whose import takes half of that of them all."""
+    if question == EXAMINE:
+        from wizard.jobs import card
+
+        return card.examine
+    from wizard.jobs.answers import ANSWERS
+
+    return ANSWERS[question]
+
+
 def _limit_memory() -> None:
     if sys.platform != "linux":
         return
@@ -108,4 +167,4 @@ def _limit_memory() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    loading.leave(main(ready="--ready" in sys.argv))

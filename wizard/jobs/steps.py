@@ -5,7 +5,8 @@ weights), a crash of a library that ends one candidate rather than the job, prog
 Does not cover: what a step does (strategies), the limits of the whole job (child.py).
 
 The processes are forked from a small server that has the libraries loaded (Linux, macOS), or
-started afresh (Windows). A step whose job is gone ends itself.
+started afresh (Windows). One may be started ahead, to load PyTorch while the plan is made. A step
+whose job is gone ends itself.
 """
 
 from __future__ import annotations
@@ -14,33 +15,70 @@ import dataclasses
 import importlib
 import multiprocessing
 import os
+import pkgutil
 import threading
 import traceback
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wizard import loading
 from wizard.errors import WizardError, WorkerFailed
 from wizard.jobs.questions import revive
-from wizard.nouns import Artifact, Step
+from wizard.nouns import Artifact, Kind, Step
 from wizard.strategies import _contract as contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PRELOADED = ("wizard.strategies._contract", "onnx", "onnxruntime.quantization")
+TECHNIQUES = (
+    f"{contract.__package__}.{one.name}"
+    for one in pkgutil.iter_modules([str(Path(contract.__file__).parent)])
+    if one.name[0] != "_"
+)
+PRELOADED = (contract.__name__, "onnx", "onnxruntime.quantization", *TECHNIQUES)
 
 
-def warm_up() -> None:
-    """Start the server that later processes come from, and load what judges; returns at once."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Started:
+    """A process for one step, and our end of the pipe to it."""
+
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection
+
+
+_ahead: list[_Started] = []
+
+
+def warm_up(*, ahead: bool = False) -> None:
+    """Start the server that later processes come from, and load what judges; returns at once.
+
+    `ahead`: start the first step's process too; it loads PyTorch before the step is known.
+    """
     # More than a second on a slow machine, needed only when the first answers are there.
     threading.Thread(target=importlib.import_module, args=("scipy.stats",), daemon=True).start()
     context = _context()
     if context.get_start_method() == "forkserver":
-        from multiprocessing import forkserver
-
         context.set_forkserver_preload(list(PRELOADED))
-        threading.Thread(target=forkserver.ensure_running, daemon=True).start()
+        threading.Thread(target=_start_server, args=(ahead,), daemon=True).start()
+
+
+def _start_server(ahead: bool) -> None:
+    from multiprocessing import forkserver
+
+    forkserver.ensure_running()
+    if ahead:
+        _ahead.append(_start(loads_first=True))
+
+
+def stand_down() -> None:
+    """End a process that was started ahead and has no step."""
+    while _ahead:
+        started = _ahead.pop()
+        started.process.kill()
+        started.process.join()
+        started.pipe.close()
 
 
 def apply_apart(step: Step, artifact: Artifact, bench: contract.Workbench) -> Artifact:
@@ -48,23 +86,31 @@ def apply_apart(step: Step, artifact: Artifact, bench: contract.Workbench) -> Ar
 
     Raises what the step raised, or WorkerFailed when its process died without a word.
     """
-    context = _context()
-    ours, theirs = context.Pipe(duplex=False)
+    if contract.discover()[step.strategy].accepts is not Kind.CHECKPOINT:
+        stand_down()
+    started = _ahead.pop() if _ahead else _start(loads_first=False)
     alone = dataclasses.replace(bench, report=_silent)
+    try:
+        started.pipe.send((step, artifact, alone))
+        return _listen(started.pipe, bench.report, step)
+    except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+        started.process.join()
+        because = f"its process ended with status {started.process.exitcode}"
+        raise WorkerFailed(what=_title(step), because=because) from error
+    finally:
+        started.pipe.close()
+        started.process.join()
+
+
+def _start(*, loads_first: bool) -> _Started:
+    context = _context()
+    ours, theirs = context.Pipe()
     process = context.Process(  # type: ignore[attr-defined] # every context has it
-        target=_work, args=(theirs, step, artifact, alone), daemon=True
+        target=_work, args=(theirs, loads_first), daemon=True
     )
     process.start()
     theirs.close()
-    try:
-        return _listen(ours, bench.report, step)
-    except EOFError as error:
-        process.join()
-        because = f"its process ended with status {process.exitcode}"
-        raise WorkerFailed(what=_title(step), because=because) from error
-    finally:
-        ours.close()
-        process.join()
+    return _Started(process=process, pipe=ours)
 
 
 def _context() -> BaseContext:
@@ -96,9 +142,16 @@ def _silent(fraction: float, detail: str) -> None:
     del fraction, detail
 
 
-def _work(pipe: Connection, step: Step, artifact: Artifact, bench: contract.Workbench) -> None:
+def _work(pipe: Connection, loads_first: bool) -> None:
     """In the step's own process: one artifact or one failure goes back through the pipe."""
     threading.Thread(target=_end_with_the_job, daemon=True).start()
+    if loads_first:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client looks once; a step asks nobody
+        loading.begin()
+    try:
+        step, artifact, bench = pipe.recv()
+    except EOFError:  # there is no step after all
+        return
 
     def report(fraction: float, detail: str) -> None:
         pipe.send(("progress", (fraction, detail)))

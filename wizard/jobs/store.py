@@ -93,17 +93,26 @@ def folder_of(root: Path, job: str) -> Path:
 
 
 def read_request(folder: Path) -> Request:
-    """The request as it was written. Raises JobOfAnotherVersion."""
-    return _read(_requests(), (folder / REQUEST).read_bytes(), folder)
+    """The request as it was written; read once, for it is never changed.
+
+    Raises JobOfAnotherVersion.
+    """
+    return _request_in(folder, (folder / REQUEST).stat().st_mtime_ns)
 
 
-def _read(adapter: TypeAdapter[T], raw: bytes, folder: Path) -> T:
+@lru_cache(maxsize=64)
+def _request_in(folder: Path, written: int) -> Request:
+    del written
+    return _read(_requests(), (folder / REQUEST).read_bytes(), folder.name)
+
+
+def _read(adapter: TypeAdapter[T], raw: bytes, job: str) -> T:
     from pydantic import ValidationError
 
     try:
         return adapter.validate_json(raw)
     except ValidationError as error:
-        raise JobOfAnotherVersion(job=folder.name) from error
+        raise JobOfAnotherVersion(job=job) from error
 
 
 def append(folder: Path, event: RunEvent) -> None:
@@ -117,7 +126,13 @@ def read_events(folder: Path) -> tuple[RunEvent, ...]:
     """Every whole line; a line that a kill cut short is left out. Raises JobOfAnotherVersion."""
     raw = (folder / EVENTS).read_bytes()
     lines = raw.split(b"\n")[:-1]
-    return tuple(_read(_events(), line, folder) for line in lines if line.startswith(b"{"))
+    return tuple(_event_in(line, folder.name) for line in lines if line.startswith(b"{"))
+
+
+@lru_cache(maxsize=8192)
+def _event_in(line: bytes, job: str) -> RunEvent:
+    """Whoever follows a job reads its lines again and again."""
+    return _read(_events(), line, job)
 
 
 def keep_outcome(folder: Path, outcome: Outcome) -> None:

@@ -103,13 +103,14 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
     sanity.same_rows(feeds.examples, bench.examples)
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
-        raw = quality.outputs(
-            process,
-            outputs_of(bench, artifact),
-            _part(bench, 0.05, 0.6),
-            feeds.examples,
-            bench.answer_seconds,
-        )
+        with quality.answering(process, artifact, bench.feeds) as several:
+            raw = quality.outputs(
+                several,
+                outputs_of(bench, artifact),
+                _part(bench, 0.05, 0.6),
+                feeds.examples,
+                bench.answer_seconds,
+            )
         bench = _first(bench, len(raw))
         bench.report(0.65, "timing, in turns with itself")
         taken = _beside_itself(process, artifact, bench)
@@ -169,7 +170,8 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
     with Process(artifact.path, bench.feeds, bench.threads) as process:
         needed = memory.of_process(process, bench.workload)
         out, report = outputs_of(bench, artifact), _part(bench, 0.05, 0.5)
-        raw = quality.outputs(process, out, report, len(bench.examples))
+        with quality.answering(process, artifact, bench.feeds) as several:
+            raw = quality.outputs(several, out, report, len(bench.examples))
         sanity.same_rows(len(raw), bench.examples)
         looked = _checked(looked, process)
         bench.report(0.6, "timing in turns with the original")

@@ -9,8 +9,11 @@ Rows are answered one at a time: a dynamic 8-bit model's scale depends on its wh
 from __future__ import annotations
 
 import importlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +23,7 @@ from wizard.measure import answered
 from wizard.measure.answered import Answered
 from wizard.measure.intervals import wilson as wilson
 from wizard.measure.process import Process
-from wizard.nouns import ExampleSet, Glance, Json, ModelProfile, Quality
+from wizard.nouns import Artifact, ExampleSet, Glance, Json, ModelProfile, Quality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,34 +36,69 @@ ROWS_PER_QUESTION = 200
 # worth naming.
 ROWS_BY_THE_CLOCK, ROWS_AT_LEAST = 50, 100
 ROWS_TO_SUSPECT = 20
+# Bytes of a file that is opened several times at once; of a larger one the job's memory would tell.
+LARGEST_SHARED = 100_000_000
+
+
+@contextmanager
+def answering(process: Process, artifact: Artifact, feeds: Path) -> Iterator[list[Process]]:
+    """Who answers: for a small model as many processes of one thread as `process` has threads.
+
+    Two threads answer a request of 2 ms hardly sooner than one does; two processes answer twice
+    as many (1.8 to 2.4 times, DECISIONS.md, 2026-11-29).
+    """
+    if process.threads == 1 or artifact.bytes > LARGEST_SHARED:
+        yield [process]
+        return
+    with ExitStack() as stack, ThreadPoolExecutor(process.threads) as pool:
+        starting = [pool.submit(Process, artifact.path, feeds, 1) for _ in range(process.threads)]
+        yield [stack.enter_context(one.result()) for one in starting]
 
 
 def outputs(
-    process: Process,
+    processes: Sequence[Process],
     out: Path,
     report: Callable[[float, str], None],
     rows: int,
     seconds: float | None = None,
 ) -> Answered:
-    """Answers to the first `rows` examples, kept in `out` too.
+    """Answers to the first `rows` examples by all `processes` at once, kept in `out` too.
 
     Fewer, at least a hundred, where all would take more than `seconds`.
     """
-    parts: list[Answered] = []
-    start, total = 0, 1
-    part = out.with_suffix(".part.npz")
-    began, each = time.perf_counter(), ROWS_PER_QUESTION if seconds is None else ROWS_BY_THE_CLOCK
-    while start < total:
-        late = seconds is not None and time.perf_counter() - began > seconds
-        if late and start >= ROWS_AT_LEAST:
-            break
-        said = process.ask("answer", out=str(part), start=start, count=min(each, rows - start))
-        total = min(said["of"], rows)
-        parts.append(answered.load(part))
-        start += said["rows"]
-        report(start / total, f"{start} of {total} rows")
-    part.unlink(missing_ok=True)
-    whole = answered.joined(parts)
+    each = ROWS_PER_QUESTION if seconds is None else ROWS_BY_THE_CLOCK
+    began, lock, parts = time.perf_counter(), threading.Lock(), dict[int, Answered]()
+    state = {"next": 0, "total": rows}
+
+    def asked() -> int | None:
+        """The first of the next rows, in order; None when no more are to be answered."""
+        with lock:
+            start = state["next"]
+            late = seconds is not None and time.perf_counter() - began > seconds
+            if start >= state["total"] or (late and start >= ROWS_AT_LEAST):
+                return None
+            state["next"] = start + each
+            return start
+
+    def work(process: Process, part: Path) -> None:
+        while (start := asked()) is not None:
+            said = process.ask("answer", out=str(part), start=start, count=min(each, rows - start))
+            with lock:
+                state["total"] = total = min(said["of"], rows)
+                if said["rows"] > 0:
+                    parts[start] = answered.load(part)
+                done = sum(len(one) for one in parts.values())
+                report(done / total, f"{done} of {total} rows")
+        part.unlink(missing_ok=True)
+
+    with ThreadPoolExecutor(len(processes)) as pool:
+        several = [
+            pool.submit(work, one, out.with_suffix(f".part{at}.npz"))
+            for at, one in enumerate(processes)
+        ]
+    for one in several:
+        one.result()
+    whole = answered.joined([parts[start] for start in sorted(parts)])
     whole.save(out)
     return whole
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wizard import tasks
+from wizard import loading, tasks
 from wizard.errors import ExportFailed, UnknownArchitecture
 from wizard.nouns import Task
 
@@ -50,6 +50,7 @@ def load(folder: Path, task: Task) -> Any:
 
     Raises ExportFailed with the library's own reason, UnknownArchitecture.
     """
+    loading.load_transformers()
     import transformers
 
     transformers.utils.logging.disable_progress_bar()

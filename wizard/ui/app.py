@@ -12,6 +12,7 @@ import re
 import secrets
 import socket
 import tempfile
+import threading
 from dataclasses import replace
 from html import escape
 from importlib.util import find_spec
@@ -47,6 +48,7 @@ from wizard.ui.session import Session
 
 FIRST_PORT, PORTS_TRIED = 7860, 40
 KEPT_SECONDS = 6 * 3600  # hosted: how long an ended job and its downloads stay
+READY_AFTER = 2.0  # seconds: the first page comes first
 DRAWN = (step_model, step_device, step_quality, step_plan, step_run, step_result)
 STEP_IDS = ("model", "device", "quality", "plan", "run", "result")
 
@@ -301,6 +303,9 @@ def serve(
         os.environ[limits.HOSTED] = "1"
         engine.sweep(KEPT_SECONDS)
     blocks = build(engine, hosted=hosted)
+    soon = threading.Timer(READY_AFTER, engine.keep_ready, kwargs={"for_jobs": not hosted})
+    soon.daemon = True
+    soon.start()
     blocks.launch(
         server_name=host,
         server_port=free_port(host, port),

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -116,7 +117,7 @@ def ours(bench: Bench, work: Work, contract: Contract) -> Made:
     words = [*work.arguments(model_made(bench, work)), *contract.words]
     command = [sys.executable, "-m", "wizard", "run", *words, "--json", "--quiet"]
     began = time.time()
-    done = watched([*command, "--out", str(out)], {"WIZARD_HOME": str(home)}, mark=str(home))
+    done = watched([*command, "--out", str(out)], {}, home=home)
     whole = time.time() - began
     if done.status not in {0, 3, 4}:
         return Made(by=contract.id, title=contract.title, because=_said(done))
@@ -217,10 +218,27 @@ def _job(bench: Bench, work: Work, folder: Path) -> Path:
         "points": work.points,
         "tokens": outcome["plan"]["needs"]["workload"]["tokens"],
         "threads": THREADS,
-        "export": outcome["seconds"]["export"],
+        "export": _seconds_to_export(bench, work, made),
     }
     path.write_text(json.dumps(facts), encoding="utf-8")
     return path
+
+
+def _seconds_to_export(bench: Bench, work: Work, job: Path) -> float:
+    """Of the float32 file by itself, from the start of Python on: what a peer's user waits for."""
+    folder = bench.folder(work, "export")
+    path = folder / "seconds.json"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        words = ["-m", "tests.benchmarks.peers.exporting", str(job)]
+        with tempfile.TemporaryDirectory() as scratch:
+            began = time.perf_counter()
+            done = watched([sys.executable, *words, scratch], {})
+            taken = time.perf_counter() - began
+        if done.status:
+            raise PeerFailed(f"no export: {last_line(done.errors)}")
+        path.write_text(json.dumps(taken), encoding="utf-8")
+    return float(json.loads(path.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,12 +272,14 @@ def last_line(text: str) -> str:
 TIMED_OUT = -1000
 
 
-def watched(command: list[str], more: dict[str, str], mark: str = "") -> Done:
+def watched(command: list[str], more: dict[str, str], home: Path | None = None) -> Done:
     """Run a command; its peak is the proportional memory of all it starts.
 
-    Processes in sessions of their own are counted by `mark` in their command line.
+    Jobs of the wizard live in sessions of their own and are known by the `home` they work in.
     """
     environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "HF_HUB_OFFLINE": "1", **more}
+    if home:
+        environment["WIZARD_HOME"] = str(home)
     running = psutil.Popen(
         command,
         cwd=ROOT,
@@ -274,7 +294,7 @@ def watched(command: list[str], more: dict[str, str], mark: str = "") -> Done:
     def watch() -> None:
         while not over.wait(POLL):
             loads.append(psutil.getloadavg()[0])
-            peak[0] = max(peak[0], sum(_proportional_mb(one) for one in _family(running, mark)))
+            peak[0] = max(peak[0], sum(_proportional_mb(one) for one in _family(running, home)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -282,7 +302,7 @@ def watched(command: list[str], more: dict[str, str], mark: str = "") -> Done:
         output, errors = running.communicate(timeout=SECONDS)
         status = running.returncode
     except subprocess.TimeoutExpired:
-        for one in _family(running, mark):
+        for one in _family(running, home):
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
         (output, errors), status = running.communicate(), TIMED_OUT
@@ -292,19 +312,23 @@ def watched(command: list[str], more: dict[str, str], mark: str = "") -> Done:
     return Done(status=status, output=output, errors=errors, peak_mb=peak[0], load=mean(loads))
 
 
-def _family(running: psutil.Process, mark: str) -> Iterator[psutil.Process]:
-    heads = [running]
-    if mark:
-        heads += [
-            one
-            for one in psutil.process_iter(["cmdline"])
-            if mark in " ".join(one.info["cmdline"] or ()) and one.pid != running.pid
-        ]
+def _family(running: psutil.Process, home: Path | None) -> Iterator[psutil.Process]:
+    heads = [running, *(jobs_in(home) if home else ())]
     seen = {}
     for head in heads:
         with contextlib.suppress(psutil.NoSuchProcess):
             seen |= {one.pid: one for one in (head, *head.children(recursive=True))}
     return iter(seen.values())
+
+
+def jobs_in(home: Path) -> Iterator[psutil.Process]:
+    """The processes of the wizard's jobs whose WIZARD_HOME that is."""
+    for one in psutil.process_iter(["cmdline"]):
+        if "wizard.jobs.child" not in (one.info["cmdline"] or ()):
+            continue
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if one.environ().get("WIZARD_HOME") == str(home):
+                yield one
 
 
 def _proportional_mb(process: psutil.Process) -> float:

@@ -26,6 +26,7 @@ from wizard.compare.paired import Drop, Statistic, drop_by_bootstrap
 from wizard.compare.score import drop_between
 from wizard.examples.reading import pick
 from wizard.measure import quality, speed
+from wizard.measure.answered import Answered
 from wizard.measure.memory import size_of
 from wizard.measure.process import Process
 from wizard.nouns import Latency, Outcome, Quality, Workload
@@ -61,7 +62,7 @@ def weigh(job: Path, files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
             for name, path in every.items()
         }
         raws = {
-            name: quality.outputs(one, Path(scratch) / f"{name}.npy", _silent, rows)
+            name: _answers(one, every[name], job, Path(scratch) / f"{name}.npz", rows)
             for name, one in processes.items()
         }
         latencies = in_turns(list(processes.values()), workload)
@@ -73,6 +74,11 @@ def weigh(job: Path, files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
         for (name, path), latency in zip(every.items(), latencies, strict=True)
     }
     return _records(outcome, found)
+
+
+def _answers(process: Process, path: Path, job: Path, out: Path, rows: int) -> Answered:
+    with quality.answering(process, artifact_of(path), job / "test.npz") as several:
+        return quality.outputs(several, out, _silent, rows)
 
 
 def _silent(fraction: float, detail: str) -> None:

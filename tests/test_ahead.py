@@ -1,0 +1,191 @@
+"""Children started before they are needed: used once, gone when nobody needs them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests import strategy_models as models
+from wizard import jobs
+from wizard.jobs import ahead, control, questions, steps, store
+from wizard.nouns import ModelRef, Source, Step, jsonable
+from wizard.strategies import _contract as contract
+
+SAMPLE = {
+    "ref": jsonable(ModelRef(source=Source.SAMPLE, name="digits")),
+    "workload": None,
+    "cache": None,
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left():
+    """No test leaves a process ready for the next one."""
+    yield
+    questions.stand_down()
+    ahead._serving.clear()
+    while control._ready:
+        control._ready.pop().communicate()
+    steps.stand_down()
+
+
+def _waited(condition, seconds=30.0):
+    until = time.time() + seconds
+    while not condition() and time.time() < until:
+        time.sleep(0.05)
+    return condition()
+
+
+@pytest.mark.slow
+def test_the_child_that_was_ready_makes_the_card():
+    """The same card as from a child of its own, by the process that was started before."""
+    plain = jobs.ask("examine", SAMPLE)
+    jobs.get_ready()
+    (child,) = questions._ready
+
+    assert jobs.ask("examine", SAMPLE) == plain
+    assert child.returncode == 0
+    assert not questions._ready
+
+
+def test_other_questions_leave_the_ready_child_alone(tmp_path):
+    """It has loaded PyTorch, which a look into a file does not need."""
+    jobs.get_ready()
+
+    with pytest.raises(Exception, match=r".+"):
+        jobs.ask("take", {"path": str(tmp_path / "none.zip"), "root": str(tmp_path)})
+
+    assert [one.poll() for one in questions._ready] == [None]
+
+
+def test_a_ready_child_that_died_is_no_loss():
+    """Another one is asked."""
+    jobs.get_ready()
+    questions._ready[0].kill()
+    questions._ready[0].wait()
+
+    assert jobs.ask("examine", SAMPLE)["title"]
+
+
+def test_a_ready_child_that_is_asked_nothing_leaves_by_itself():
+    """Its input ends when whoever started it is gone, however that came."""
+    jobs.get_ready()
+    child = questions._ready.pop()
+
+    child.communicate(timeout=20)
+
+    assert child.returncode == 0
+
+
+def test_a_known_card_sends_the_ready_child_away_but_where_many_are_served():
+    """A command needs it no more; an app keeps one for the next visitor."""
+    jobs.get_ready()
+    (child,) = questions._ready
+    jobs.settle()
+    assert child.poll() is not None
+    assert not questions._ready
+
+    jobs.keep_ready(for_jobs=False)
+    jobs.settle()
+    assert [one.poll() for one in questions._ready] == [None]
+
+
+def test_no_process_is_made_ready_while_a_job_is_at_work(monkeypatch):
+    """It would disturb what is being timed."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as busy:
+        monkeypatch.setitem(control._children, busy.pid, busy)
+        jobs.keep_ready(for_jobs=True)
+        assert not control._ready
+        busy.communicate()
+    assert not control.at_work()
+
+
+def test_a_ready_job_that_does_not_come_leaves_nothing_behind():
+    """Neither it nor the server and the step that it had started."""
+    control.get_ready()
+    child = psutil.Process(control._ready[0].pid)
+    assert _waited(lambda: len(child.children(recursive=True)) >= 2)
+    family = child.children(recursive=True)
+
+    control._ready.pop().communicate(timeout=20)
+
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+
+
+def test_a_command_that_fails_early_leaves_no_process(tmp_path):
+    """`wizard run` of something that is no model: one sentence, and nobody waits for a job."""
+    environment = {**os.environ, "WIZARD_HOME": str(tmp_path / "home")}
+    words = ["run", "sample:nothing", "--max-drop", "1", "--out", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-m", "wizard", *words],
+        env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert _waited(lambda: not _of(tmp_path / "home"))
+
+
+def _of(home):
+    """Processes that work in that home."""
+    found = []
+    for one in psutil.process_iter(["cmdline"]):
+        try:
+            named = one.environ().get("WIZARD_HOME") == str(home)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if named and one.status() != psutil.STATUS_ZOMBIE:
+            found.append(one)
+    return found
+
+
+def test_a_job_told_of_a_folder_writes_its_log_there(tmp_path):
+    """What the child and its libraries say is beside the events, though it started before."""
+    control.get_ready()
+    folder = tmp_path / "0123456789abcdef01234567"
+    folder.mkdir()
+    (folder / store.REQUEST).write_text("{}", encoding="utf-8")
+    (folder / store.EVENTS).touch()
+    process = control._ready[0]
+
+    control._spawn(folder)
+
+    assert control._children.pop(process.pid) is process
+    assert process.wait(timeout=30) == 1
+    assert "JobOfAnotherVersion" in (folder / store.LOG).read_text(encoding="utf-8")
+    assert json.loads((folder / store.CHILD).read_text(encoding="utf-8"))["pid"] == process.pid
+
+
+@pytest.mark.slow
+def test_the_step_that_was_started_ahead_makes_the_export(tmp_path):
+    """The first step that reads a checkpoint; the file is the one that another process makes."""
+    step, start = Step(strategy="to_onnx"), contract.artifact_of(models.checkpoint("text"))
+    steps.warm_up(ahead=True)
+    assert _waited(lambda: bool(steps._ahead))
+    (started,) = steps._ahead
+
+    fresh = models.a_bench(tmp_path, cache=tmp_path / "cache")
+    made = steps.apply_apart(step, start, fresh)
+
+    assert made.sha256 == models.exported("text").sha256
+    assert started.process.exitcode == 0
+    assert not steps._ahead
+
+
+@pytest.mark.slow
+def test_a_step_that_needs_no_pytorch_ends_the_one_that_waits(tmp_path):
+    """It would hold its memory, and the cores, for nothing."""
+    steps.warm_up(ahead=True)
+    assert _waited(lambda: bool(steps._ahead))
+    (started,) = steps._ahead
+
+    step = Step(strategy="int8_weights")
+    steps.apply_apart(step, models.exported("text"), models.a_bench(tmp_path))
+
+    assert started.process.exitcode is not None
+    assert not steps._ahead
