@@ -169,10 +169,11 @@ def test_what_is_quick_comes_first_if_it_is_much_quicker():
     assert climb.in_order([]) == ()
 
 
-def first(*seconds, left=100.0, pace=1.0, measured=False):
+def first(*seconds, left=100.0, pace=1.0, **so_far):
     """Which of candidates that are forecast to take so long is tried next, by its place."""
     plan = [rung(str(at), seconds=took) for at, took in enumerate(seconds)]
-    return int(climb.next_candidate(plan, seconds_left=left, pace=pace, measured=measured).id)
+    so_far = {"measured": False, **so_far}
+    return int(climb.next_candidate(plan, seconds_left=left, pace=pace, **so_far).id)
 
 
 def test_the_plans_order_holds_while_there_is_time():
@@ -190,3 +191,12 @@ def test_with_no_time_for_any_the_quickest_is_begun():
     """Without one measured there is no verdict; afterwards the order does not matter."""
     assert first(240.0, 150.0, 160.0) == 1
     assert first(240.0, 150.0, 160.0, measured=True) == 0
+
+
+def test_until_the_contract_is_kept_what_is_much_quicker_goes_first():
+    """A verdict to stop at comes before half a minute of training, if there is time for both."""
+    assert first(30.0, 5.0, measured=True, kept=False) == 1
+    assert first(30.0, 5.0, measured=True, kept=True) == 0
+    assert first(30.0, 25.0, measured=True, kept=False) == 0
+    assert first(30.0, 5.0, measured=True, kept=False, left=34.0) == 0
+    assert first(30.0, 5.0, measured=True, kept=False, pace=3.0) == 0

@@ -62,13 +62,21 @@ def in_order(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
 
 
 def next_candidate(
-    left: Sequence[Candidate], *, seconds_left: float, pace: float, measured: bool
+    left: Sequence[Candidate],
+    *,
+    seconds_left: float,
+    pace: float,
+    measured: bool,
+    kept: bool = True,
 ) -> Candidate:
     """The first of those left that fits into the time; with none `measured` yet, else the quickest.
 
-    Without one there is no verdict at all, so it is begun however little time there is.
+    Without one there is no verdict at all, so it is begun however little time there is. While no
+    candidate has `kept` the contract and there is time for all, what is much quicker goes first.
     """
     fitting = [one for one in left if one.forecast.seconds.value * pace <= seconds_left]
+    if not kept and pace * sum(one.forecast.seconds.value for one in left) <= seconds_left:
+        return in_order(left)[0]
     if fitting or measured:
         return (fitting or left)[0]
     return min(left, key=lambda one: one.forecast.seconds.value)

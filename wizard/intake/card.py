@@ -277,7 +277,7 @@ def _fed_as_expected(support: Support, task: Task | None, fed_with: str) -> Supp
 
 def _readable(support: Support, family: Family | None, files: Mapping[str, int]) -> Support:
     """Models of some families cannot be read without a certain file."""
-    if family is None or set(family.needs) <= set(files):
+    if family is None or not family.needs or any(set(one) <= set(files) for one in family.needs):
         return support
     level = SupportLevel.NOT_HERE
     return Support(level=level, because=family.needs_because, nearest=family.nearest)

@@ -33,7 +33,7 @@ CARD_FILES = (
     *("config.json", "README.md", "tokenizer_config.json"),
     *(prepared.ALONE, prepared.TOGETHER),
 )
-SMALL_FILES = ("*.json", "*.txt", "*.model", "README.md", "LICENSE*")
+SMALL_FILES = ("*.json", "*.txt", "*.model", "*.spm", "README.md", "LICENSE*")
 POOLING = "1_Pooling/config.json"
 LARGEST_SMALL_FILE = 64 * 2**20  # bytes; the largest tokenizer.json in use has about half
 LONGEST_NAME = 4096

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from wizard.errors import PickleOnly, UploadRefused
 from wizard.limits import limits
 
-WANTED = (".json", ".txt", ".model", ".safetensors", ".onnx", ".data", ".onnx_data", ".md")
+WANTED = (".json", ".txt", ".model", ".spm", ".safetensors", ".onnx", ".data", ".onnx_data", ".md")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 DEEPEST = 3  # folders below the one that holds the model
 PIECE = 1 << 20

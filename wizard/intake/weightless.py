@@ -42,7 +42,7 @@ def with_random_weights(
     making = Path(tempfile.mkdtemp(prefix=".making-", dir=target.parent))
     try:
         for one in small.iterdir():
-            if one.is_file() and one.suffix in {".json", ".txt", ".model", ".md"}:
+            if one.is_file() and one.suffix in {".json", ".txt", ".model", ".spm", ".md"}:
                 shutil.copyfile(one, making / one.name)
         (making / "model.safetensors.index.json").unlink(missing_ok=True)
         _draw(making, profile)

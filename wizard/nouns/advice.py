@@ -95,7 +95,8 @@ class Family:
 
     `model_types` are config.json's `model_type` values; `shape` is "encoder", "cnn", "vision
     transformer", "decoder" or "encoder-decoder"; `tested` names what it was tested with;
-    `needs` are files without which a model of it cannot be read, and `needs_because` says why;
+    `needs` are sets of files, one of which must be there for a model of it to be read, and
+    `needs_because` says why;
     `siblings` are small checkpoints of this family that stand in for larger models.
     """
 
@@ -107,7 +108,7 @@ class Family:
     supported: bool = True
     because: str = ""
     nearest: str | None = None
-    needs: tuple[str, ...] = ()
+    needs: tuple[tuple[str, ...], ...] = ()
     needs_because: str = ""
     sources: tuple[str, ...] = ()
     siblings: tuple[Sibling, ...] = ()

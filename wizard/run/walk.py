@@ -97,17 +97,18 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
     site.emit(JobStarted(at=site.clock(), phases=phases_of(plan)))
     model_folder, bench, calibration = open_model(state)
     tools = _weigh_original(state, workbench(state, model_folder, calibration), bench)
-    left = list(climb.in_order(plan.candidates))
+    left, kept = list(climb.in_order(plan.candidates)), False
     while left:
         candidate = climb.next_candidate(
             left,
             seconds_left=state.seconds_left(),
             pace=state.pace(),
             measured=bool(state.measurements),
+            kept=kept,
         )
         left.remove(candidate)
         _try(state, candidate, tools)
-        _keep(state, tools)
+        kept = _keep(state, tools).comparison.overall is Verdict.PASS
     _climb(state, tools)
     for said in filter(None, [shared.sentence(state)]):
         state.note(said)

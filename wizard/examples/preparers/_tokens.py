@@ -12,6 +12,7 @@ from typing import Any
 
 from wizard.errors import ConfigUnreadable, DataNotForTask
 from wizard.examples import feeds
+from wizard.examples.preparers import _marian
 from wizard.nouns import ExampleSet, ModelProfile
 
 LONGEST = 512
@@ -27,6 +28,13 @@ def tokenizer(profile: ModelProfile, folder: Path, kept: Path) -> Any:
     return made
 
 
+def tokenizer_of_answers(profile: ModelProfile, folder: Path, kept: Path) -> Any:
+    """The same for what is written; only Marian writes with other pieces than it reads."""
+    if (folder / "tokenizer.json").is_file() or not _marian.is_marian(folder):
+        return tokenizer(profile, folder, kept)
+    return _marian.tokenizer(folder, _marian.TARGET)
+
+
 def longest(profile: ModelProfile) -> int:
     """Tokens of the longest input that the model takes and we give."""
     return min(profile.max_tokens or LONGEST, LONGEST)
@@ -38,6 +46,9 @@ def _file(profile: ModelProfile, folder: Path, kept: Path) -> Path:
     if path.is_file():
         return _read_as_json(path, profile)
     if made.is_file():
+        return made
+    if _marian.is_marian(folder):
+        _marian.tokenizer(folder, _marian.SOURCE).save(str(made))
         return made
     from transformers import AutoTokenizer
 
