@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
+import transformers
 from safetensors import safe_open
 
 from tests import strategy_models as models
 from wizard.errors import CalibrationTooSmall, NotSupported, PromiseBroken
-from wizard.nouns import Step
+from wizard.nouns import Step, Task
 from wizard.strategies import _checkpoint, _groups, _importance, structured_pruning
 from wizard.strategies import _contract as contract
 
@@ -36,8 +37,6 @@ def logits(model):
 
 def a_sibling(kind, folder):
     """A random two-layer model of another family with the parts of BERT."""
-    import transformers
-
     config = {
         "distilbert": lambda: transformers.DistilBertConfig(
             dim=64, n_layers=2, n_heads=4, hidden_dim=128, **SIZES
@@ -77,6 +76,27 @@ def test_the_kin_of_bert_comes_back_smaller_with_like_answers(kind, tmp_path):
     original, smaller = loaded(before), loaded(after)
     assert after.bytes < before.bytes
     assert models.likeness(logits(smaller).numpy(), logits(original).numpy()) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("head", "task"),
+    [
+        ("BertForQuestionAnswering", Task.QUESTION_ANSWERING),
+        ("BertForTokenClassification", Task.TOKEN_CLASSIFICATION),
+        ("BertForMaskedLM", Task.FILL_MASK),
+    ],
+)
+def test_what_answers_for_every_token_gets_smaller_too(head, task, tmp_path):
+    """A span's beginning and end, tags, words: each row of logits counts."""
+    torch.manual_seed(0)
+    config = transformers.BertConfig(intermediate_size=128, **{**SIZES, "num_labels": 2}, **WIDE)
+    model = getattr(transformers, head)(config)
+    before = contract.artifact_of(models.saved(model, tmp_path / "source"))
+
+    bench = models.a_bench(tmp_path, profile=models.a_profile(task))
+    after = pruned(tmp_path, before, bench=bench, macs=0.6)
+
+    assert after.bytes < 0.9 * before.bytes
 
 
 def test_heads_alone_leave_the_neurons_alone(tmp_path):

@@ -61,8 +61,15 @@ def enough_rows(bench: Workbench) -> examples.Feeds:
 
 
 def answer(model: Any, row: Row) -> torch.Tensor:
-    """Logits [1, classes], or the embeddings [1, tokens, hidden]."""
+    """Logits [1, classes]; of every token [1, tokens, classes], beginning and end of a span too.
+
+    Of a model without a head the embeddings [1, tokens, hidden].
+    """
+    import torch
+
     said = model(**row, return_dict=True)
+    if "start_logits" in said:
+        return torch.stack((said.start_logits, said.end_logits), dim=-1)
     found: torch.Tensor = said.logits if "logits" in said else said.last_hidden_state
     return found
 
