@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+from contextlib import suppress
 
 from wizard import loading
 
@@ -24,14 +25,27 @@ loading.leave(7)
 
 def test_the_collector_is_on_again_after_an_import():
     """And off where it was off."""
-    loading.load("json")
-    assert gc.isenabled()
+    for name in ("this_module_is_not_there", "json"):
+        with suppress(ImportError):
+            loading.load(name)
+        assert gc.isenabled()
     gc.disable()
     try:
-        loading.load("json")
+        with suppress(ImportError):
+            loading.load("this_module_is_not_there")
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_is_there_already_is_left_to_the_collector():
+    """A second call in mid-work would keep for good whatever lives then, a model among it."""
+    loading.load("json")
+    before = gc.get_freeze_count()
+
+    loading.load("json")
+
+    assert gc.get_freeze_count() == before
 
 
 def test_scipy_is_hidden_from_the_losses_alone_and_a_process_leaves_with_its_status():

@@ -24,10 +24,13 @@ def load(*modules: str) -> None:
 
     Looking through it while it grows takes a sixth of the time (DECISIONS.md, 2026-11-29).
     """
+    missing = [name for name in modules if name not in sys.modules]
+    if not missing:  # what else is there by now may go again
+        return
     was_on = gc.isenabled()
     gc.disable()
     try:
-        for name in modules:
+        for name in missing:
             importlib.import_module(name)
         gc.freeze()
     finally:

@@ -57,12 +57,6 @@ def get_ready() -> None:
         _ready.append(_child(subprocess.DEVNULL, "--ready"))
 
 
-def stand_down() -> None:
-    """End a process that was started ahead of a job that does not come."""
-    while _ready:
-        _ready.pop().communicate()  # it reads the end of its input, and leaves
-
-
 def at_work() -> bool:
     """Whether a job that this process started is at work: nothing else should be, meanwhile."""
     return any(one.poll() is None for one in _children.values())
