@@ -177,6 +177,15 @@ def test_the_step_that_was_started_ahead_makes_the_export(tmp_path):
     assert not steps._ahead
 
 
+def test_a_process_that_would_start_too_late_is_not_started():
+    """A job that finds its file on the shelf is timing already when the server is up."""
+    steps.warm_up(ahead=True)
+    steps.stand_down()
+    steps._start_server(ahead=True)
+
+    assert not steps._ahead
+
+
 @pytest.mark.slow
 def test_a_step_that_needs_no_pytorch_ends_the_one_that_waits(tmp_path):
     """It would hold its memory, and the cores, for nothing."""

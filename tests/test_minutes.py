@@ -141,13 +141,15 @@ def test_one_process_that_dies_ends_them_all(tmp_path):
         )
 
 
-def test_a_large_file_is_opened_once(tmp_path):
-    """Several copies of it would not fit where one does."""
-    large = replace(models.exported("text"), bytes=quality.LARGEST_SHARED + 1)
-    asked = SimpleNamespace(threads=2)
-
-    with quality.answering(asked, large, tmp_path / "none.npz") as several:
-        assert several == [asked]
+@pytest.mark.parametrize(
+    ("threads", "megabytes", "shared"),
+    [(1, 5, [1]), (2, 5, [1, 1]), (2, 101, [2]), (8, 5, [2] * 4), (8, 90, [4, 4]), (3, 5, [1] * 3)],
+)
+def test_a_small_file_is_opened_several_times(threads, megabytes, shared, tmp_path):
+    """By as many processes as its copies find room for; they share the threads."""
+    artifact = replace(models.exported("text"), bytes=megabytes * 10**6)
+    asked = SimpleNamespace(threads=threads)
     bench = models.a_bench(tmp_path)
-    with quality.answering(asked, models.exported("text"), bench.calibration) as several:
-        assert [one.threads for one in several] == [1, 1]
+
+    with quality.answering(asked, artifact, bench.calibration) as several:
+        assert [one.threads for one in several] == shared

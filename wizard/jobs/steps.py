@@ -49,6 +49,8 @@ class _Started:
 
 
 _ahead: list[_Started] = []
+_too_late: list[bool] = []  # for one that the server would start only now
+_lock = threading.Lock()
 
 
 def warm_up(*, ahead: bool = False) -> None:
@@ -59,6 +61,7 @@ def warm_up(*, ahead: bool = False) -> None:
     # More than a second on a slow machine, needed only when the first answers are there.
     threading.Thread(target=importlib.import_module, args=("scipy.stats",), daemon=True).start()
     context = _context()
+    _too_late.clear()
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(list(PRELOADED))
         threading.Thread(target=_start_server, args=(ahead,), daemon=True).start()
@@ -68,17 +71,20 @@ def _start_server(ahead: bool) -> None:
     from multiprocessing import forkserver
 
     forkserver.ensure_running()
-    if ahead:
-        _ahead.append(_start(loads_first=True))
+    with _lock:
+        if ahead and not _too_late:
+            _ahead.append(_start(loads_first=True))
 
 
 def stand_down() -> None:
-    """End a process that was started ahead and has no step."""
-    while _ahead:
-        started = _ahead.pop()
-        started.process.kill()
-        started.process.join()
-        started.pipe.close()
+    """End a process that was started ahead and has no step, or that is about to be."""
+    with _lock:
+        _too_late.append(True)
+        while _ahead:
+            started = _ahead.pop()
+            started.process.kill()
+            started.process.join()
+            started.pipe.close()
 
 
 def apply_apart(step: Step, artifact: Artifact, bench: contract.Workbench) -> Artifact:
@@ -88,7 +94,8 @@ def apply_apart(step: Step, artifact: Artifact, bench: contract.Workbench) -> Ar
     """
     if contract.discover()[step.strategy].accepts is not Kind.CHECKPOINT:
         stand_down()
-    started = _ahead.pop() if _ahead else _start(loads_first=False)
+    with _lock:
+        started = _ahead.pop() if _ahead else _start(loads_first=False)
     alone = dataclasses.replace(bench, report=_silent)
     try:
         started.pipe.send((step, artifact, alone))

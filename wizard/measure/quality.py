@@ -36,22 +36,25 @@ ROWS_PER_QUESTION = 200
 # worth naming.
 ROWS_BY_THE_CLOCK, ROWS_AT_LEAST = 50, 100
 ROWS_TO_SUSPECT = 20
-# Bytes of a file that is opened several times at once; of a larger one the job's memory would tell.
-LARGEST_SHARED = 100_000_000
+# A file is opened several times at once as long as its copies have no more bytes than that: a
+# job's memory would tell. Each copy brings the runtime's 64 MB with it.
+COPIES_AT_MOST, BYTES_OF_COPIES = 4, 200_000_000
 
 
 @contextmanager
 def answering(process: Process, artifact: Artifact, feeds: Path) -> Iterator[list[Process]]:
-    """Who answers: for a small model as many processes of one thread as `process` has threads.
+    """Who answers: for a small model several processes that share the threads of `process`.
 
     Two threads answer a request of 2 ms hardly sooner than one does; two processes answer twice
     as many (1.8 to 2.4 times, DECISIONS.md, 2026-11-29).
     """
-    if process.threads == 1 or artifact.bytes > LARGEST_SHARED:
+    count = min(process.threads, COPIES_AT_MOST, BYTES_OF_COPIES // max(1, artifact.bytes))
+    if count < 2:
         yield [process]
         return
-    with ExitStack() as stack, ThreadPoolExecutor(process.threads) as pool:
-        starting = [pool.submit(Process, artifact.path, feeds, 1) for _ in range(process.threads)]
+    with ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+        model, threads = artifact.path, process.threads // count
+        starting = [pool.submit(Process, model, feeds, threads) for _ in range(count)]
         yield [stack.enter_context(one.result()) for one in starting]
 
 
