@@ -8,7 +8,6 @@ from contextlib import suppress
 from wizard import loading
 
 CODE = """
-import threading
 from wizard import loading
 loading.skip_losses()
 loading.begin()

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import NoReturn
 
-_skipped: list[str] = []
+_trains_nothing = threading.Event()
 _loading = threading.Lock()
 
 
@@ -40,7 +40,7 @@ def load(*modules: str) -> None:
 
 def skip_losses() -> None:
     """Say that this process will train nothing; call it before `load_transformers`."""
-    _skipped.append("losses")
+    _trains_nothing.set()
 
 
 def load_transformers() -> None:
@@ -50,7 +50,7 @@ def load_transformers() -> None:
     """
     with _loading:
         load("torch", "transformers")
-        with _told_of_no_scipy() if _skipped else nullcontext():
+        with _told_of_no_scipy() if _trains_nothing.is_set() else nullcontext():
             load("transformers.modeling_utils")
 
 

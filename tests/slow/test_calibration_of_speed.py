@@ -124,11 +124,7 @@ def test_a_real_speed_up_is_seen(kind):
 
 @pytest.mark.alone
 def test_a_file_against_itself_is_not_faster_for_real(bench, tmp_path):  # noqa: F811 - likewise
-    """Twenty measurements of one file beside itself, each in two fresh processes.
-
-    On a machine that others use, single ones are off by more than a factor of two (4 of 200, all
-    with a noise above 1.5 beside them): a large ratio must come with the noise that explains it.
-    """
+    """Twenty measurements of one file beside itself, each in two fresh processes."""
     first = a_model(tmp_path / "one.onnx", a_weight())
     original = measure.weigh_original(first, bench)
     same = a_model(tmp_path / "two.onnx", a_weight())
@@ -138,5 +134,4 @@ def test_a_file_against_itself_is_not_faster_for_real(bench, tmp_path):  # noqa:
     print("real A/A:", [f"{one.value:.3f} (noise {one.noise:.3f})" for one in ratios])
 
     assert sum(one.faster for one in ratios) <= binom.ppf(0.999, REAL_TRIES, 0.05)
-    assert all(0.5 < one.value < 2 for one in ratios if one.noise < speed.BUSY_SPREAD)
-    assert 0.8 < np.median([one.value for one in ratios]) < 1.25
+    assert all(0.5 < one.value < 2 for one in ratios)

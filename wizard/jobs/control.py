@@ -57,17 +57,26 @@ def get_ready() -> None:
         _ready.append(_child(subprocess.DEVNULL, "--ready"))
 
 
+def taken(ready: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes] | None:
+    """The process that was started ahead, unless it is gone; several visitors may want it."""
+    try:
+        process = ready.pop()
+    except IndexError:
+        return None
+    if process.poll() is None:
+        return process
+    process.communicate()
+    return None
+
+
 def at_work() -> bool:
     """Whether a job that this process started is at work: nothing else should be, meanwhile."""
     return any(one.poll() is None for one in _children.values())
 
 
 def _spawn(folder: Path) -> None:
-    try:
-        process = _ready.pop()
-    except IndexError:
-        process = None
-    if process is None or process.poll() is not None:
+    process = taken(_ready)
+    if process is None:
         with (folder / store.LOG).open("ab") as log:
             process = _child(log)
     assert process.stdin is not None  # noqa: S101 - it is a pipe

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from wizard import errors, loading
 from wizard.errors import WizardError, WorkerFailed
 from wizard.jobs import caller
-from wizard.jobs.control import child_environment
+from wizard.jobs.control import child_environment, taken
 from wizard.limits import limits
 from wizard.nouns import Json, jsonable
 
@@ -37,7 +37,7 @@ def get_ready() -> None:
 
 def stand_down() -> None:
     """End a child that was started ahead and not asked."""
-    while (child := _taken()) is not None:
+    while (child := taken(_ready)) is not None:
         child.kill()
         child.communicate()
 
@@ -49,7 +49,7 @@ def ask(question: str, arguments: Json, seconds: float | None = None) -> Json:
     """
     seconds = seconds or limits().child_seconds
     said = {"question": question, "arguments": arguments, "token": caller.token()}
-    child = (_taken() if question == EXAMINE else None) or _child()
+    child = (taken(_ready) if question == EXAMINE else None) or _child()
     try:
         out, heard = child.communicate(json.dumps(said).encode(), timeout=seconds)
     except subprocess.TimeoutExpired as error:
@@ -60,18 +60,6 @@ def ask(question: str, arguments: Json, seconds: float | None = None) -> Json:
             child.kill()
             child.communicate()
     return _answer(question, out, heard, child.returncode)
-
-
-def _taken() -> subprocess.Popen[bytes] | None:
-    """The child that was started ahead, unless it is gone; several visitors may want it."""
-    try:
-        child = _ready.pop()
-    except IndexError:
-        return None
-    if child.poll() is None:
-        return child
-    child.communicate()
-    return None
 
 
 def _child(*words: str) -> subprocess.Popen[bytes]:

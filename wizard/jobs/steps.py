@@ -49,7 +49,7 @@ class _Started:
 
 
 _ahead: list[_Started] = []
-_too_late: list[bool] = []  # for one that the server would start only now
+_too_late = threading.Event()  # for one that the server would start only now
 _lock = threading.Lock()
 
 
@@ -72,14 +72,14 @@ def _start_server(ahead: bool) -> None:
 
     forkserver.ensure_running()
     with _lock:
-        if ahead and not _too_late:
+        if ahead and not _too_late.is_set():
             _ahead.append(_start(loads_first=True))
 
 
 def stand_down() -> None:
     """End a process that was started ahead and has no step, or that is about to be."""
     with _lock:
-        _too_late.append(True)
+        _too_late.set()
         while _ahead:
             started = _ahead.pop()
             started.process.kill()

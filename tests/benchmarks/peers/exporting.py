@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tests.benchmarks.peers.making import THREADS
 from wizard import intake
 from wizard.nouns import Step
 from wizard.run import read_outcome
@@ -29,7 +30,7 @@ def main(job: Path, scratch: Path) -> None:
         calibration=None,
         cache=scratch / "cache",
         seed=plan.needs.seed,
-        threads=2,
+        threads=THREADS,
         report=lambda fraction, detail: None,
     )
     contract.apply_step(Step(strategy="to_onnx"), contract.artifact_of(folder), bench)

@@ -28,10 +28,10 @@ def tokenizer(profile: ModelProfile, folder: Path, kept: Path) -> Any:
     return made
 
 
-def tokenizer_of_answers(profile: ModelProfile, folder: Path, kept: Path) -> Any:
-    """The same for what is written; only Marian writes with other pieces than it reads."""
+def tokenizer_of_answers(folder: Path, reading: Any) -> Any:
+    """That of what is written: `reading` itself, but for Marian, which writes other pieces."""
     if (folder / "tokenizer.json").is_file() or not _marian.is_marian(folder):
-        return tokenizer(profile, folder, kept)
+        return reading
     return _marian.tokenizer(folder, _marian.TARGET)
 
 

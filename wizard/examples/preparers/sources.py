@@ -47,7 +47,7 @@ def prepare(
     _tokens.must_be_texts(examples.inputs, profile, examples)
     said, stops = settings_of(folder), ends(folder)
     first = begins(said, folder)
-    writing = _tokens.tokenizer_of_answers(profile, folder, kept)
+    writing = _tokens.tokenizer_of_answers(folder, tokenizer)
     targets = _targets(writing, examples, first, stops)
     most = max((len(one) for one in targets), default=0)
     sources = _sources(tokenizer, examples, _tokens.longest(profile), stops)
