@@ -208,7 +208,7 @@ def test_the_plot_fills_while_the_wizard_goes_up_the_ladder(visit, tmp_path):
     page = visit()
     page.locator("#sample input[value='digits']").check(force=True)
     steps.device(page)
-    page.locator("#limits button").first.click()
+    steps.limits(page)
     page.wait_for_timeout(500)  # a person is slower than the last words of the step before
     page.locator("#size input").fill("0.09")
     page.locator("#size input").blur()

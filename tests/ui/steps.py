@@ -13,6 +13,16 @@ def device(page):
     expect(page.locator("#group")).to_be_visible()
 
 
+def limits(page):
+    """Opens the optional limits; what is typed before Gradio has them registered is not sent.
+
+    Lost in 3 of 39 walks that typed at once, in none of 39 that typed 50 ms later or more.
+    """
+    page.locator("#limits button").first.click()
+    expect(page.locator("#size input").first).to_be_visible()
+    page.evaluate("new Promise(idle => requestIdleCallback(() => setTimeout(idle, 200)))")
+
+
 def quality(page):
     device(page)
     page.locator("#next-device").click()

@@ -176,7 +176,7 @@ def test_a_reload_before_anything_is_measured_keeps_every_answer(visit, engine, 
     page = visit()
     steps.device(page)
     page.locator("#latency input").fill("7")
-    page.locator("#limits button").first.click()
+    steps.limits(page)
     page.locator("#size input").first.fill("2.5")
     page.locator("#next-device").click()
     expect(page.locator("#rows li").first).to_be_visible()
