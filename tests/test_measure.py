@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from wizard import measure
 from wizard.errors import WorkerFailed
 from wizard.examples import feeds
 from wizard.measure import audit, memory, quality, speed
-from wizard.measure.process import Process
+from wizard.measure.process import Process, on_the_same_core
 from wizard.nouns import ExampleSet, Workload
 from wizard.strategies import _contract as contract
 
@@ -147,6 +148,36 @@ def test_a_process_that_hangs_is_given_up(bench, tmp_path):
         pytest.raises(WorkerFailed, match="worker-failed"),
     ):
         process.ask("time", seconds=0.001, runs=5)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads are held on Linux only")
+def test_two_processes_asked_in_turns_share_a_core_and_are_freed(bench, tmp_path):
+    """While they are timed; where the system refuses, they are timed all the same."""
+    path = a_model(tmp_path / "one.onnx", a_weight()).path
+    with Process(path, bench.feeds, 1) as one, Process(path, bench.feeds, 1) as other:
+        both = (one, other)
+        free = [os.sched_getaffinity(process.pid) for process in both]
+        with on_the_same_core(both):
+            held = [os.sched_getaffinity(process.pid) for process in both]
+        after = [os.sched_getaffinity(process.pid) for process in both]
+
+    assert held[0] == held[1]
+    assert len(held[0]) == 1
+    assert after == free
+
+
+def test_where_no_thread_may_be_held_it_is_timed_all_the_same(bench, tmp_path, monkeypatch):
+    """A container may forbid it."""
+
+    def refuse(pid, cores):
+        raise PermissionError(pid)
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    path = a_model(tmp_path / "one.onnx", a_weight()).path
+    with Process(path, bench.feeds, 1) as one, Process(path, bench.feeds, 1) as other:
+        before, after = speed.in_turns(one, other, Workload(tokens=8), 0.1)
+
+    assert min(before.p50.value, after.p50.value) > 0
 
 
 def test_not_a_number_is_a_collapse(bench, tmp_path):

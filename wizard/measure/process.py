@@ -1,7 +1,8 @@
 """Starts measuring processes and talks to them.
 
 Covers: a clean environment (no tokens), a time limit for every answer, the last words of a
-process that died. Does not cover: what is asked (speed, memory, quality).
+process that died, two of them on the same core. Does not cover: what is asked (speed, memory,
+quality).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -77,6 +80,11 @@ class Process:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    @property
+    def pid(self) -> int:
+        """The process as the system knows it."""
+        return self._process.pid
+
     def _last_words(self) -> str:
         self._process.wait()
         self._errors.seek(0)
@@ -111,3 +119,27 @@ class Process:
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._errors.close()
+
+
+@contextmanager
+def on_the_same_core(processes: Sequence[Process]) -> Iterator[None]:
+    """Their first threads stay where the first one's runs now; afterwards they are free again.
+
+    What is asked in turns is then slowed alike by whoever shares that core. Only where the system
+    holds threads one by one (Linux); elsewhere, and where it refuses, nothing changes.
+    """
+    import psutil
+
+    free: list[tuple[int, set[int]]] = []
+    if hasattr(os, "sched_setaffinity"):
+        with suppress(OSError, psutil.Error):
+            core = psutil.Process(processes[0].pid).cpu_num()
+            for one in processes:
+                free.append((one.pid, os.sched_getaffinity(one.pid)))
+                os.sched_setaffinity(one.pid, {core})
+    try:
+        yield
+    finally:
+        for pid, cores in free:
+            with suppress(OSError):
+                os.sched_setaffinity(pid, cores)

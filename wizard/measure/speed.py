@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from wizard.measure.process import Process
+from wizard.measure.process import Process, on_the_same_core
 from wizard.nouns import Basis, Latency, Quantity, Workload
 
 if TYPE_CHECKING:
@@ -103,13 +103,14 @@ def _taken(
     for process in both:
         process.ask("shape", batch=workload.batch, tokens=workload.length, cached=cached)
     share = seconds / (2 * rounds)
-    runs = [_runs(_warm(process), share) for process in both]
     taken: tuple[Blocks, Blocks] = ([], [])
-    began = _Clock.read(both)
-    for block in range(rounds):
-        for which in (0, 1) if block % 2 == 0 else (1, 0):
-            taken[which].append(both[which].ask("time", runs=runs[which])["ms"])
-    return *taken, began.crowded(both)
+    with on_the_same_core(both):
+        runs = [_runs(_warm(process), share) for process in both]
+        began = _Clock.read(both)
+        for block in range(rounds):
+            for which in (0, 1) if block % 2 == 0 else (1, 0):
+                taken[which].append(both[which].ask("time", runs=runs[which])["ms"])
+        return *taken, began.crowded(both)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
