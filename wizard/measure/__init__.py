@@ -31,7 +31,8 @@ from wizard.measure import (
 from wizard.measure import audit as auditing
 from wizard.measure.answered import Answered
 from wizard.measure.leftovers import must_be_what_was_made
-from wizard.measure.process import Process
+from wizard.measure.process import Process, stand_down
+from wizard.measure.process import get_ready as _get_ready
 from wizard.measure.quality import check_metric
 from wizard.measure.smaller import beside
 from wizard.nouns import (
@@ -90,6 +91,12 @@ class Bench:
     def writes(self) -> bool:
         """Whether each further token has a time of its own."""
         return tasks.writes(self.profile.task)
+
+
+def get_ready(start: Artifact, threads: int) -> None:
+    """Load what will measure a file, while it is still being made from `start`."""
+    several = quality.copies(threads, start)
+    _get_ready(2 + (several if several > 1 else 0))
 
 
 def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
@@ -387,9 +394,11 @@ __all__ = [
     "as_far_as",
     "calibration_doubts",
     "check_metric",
+    "get_ready",
     "glance",
     "outputs_of",
     "raw_answers",
+    "stand_down",
     "weigh_candidate",
     "weigh_candidate_again",
     "weigh_original",

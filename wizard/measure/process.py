@@ -1,12 +1,13 @@
 """Starts measuring processes and talks to them.
 
-Covers: a clean environment (no tokens), a time limit for every answer, the last words of a
-process that died, two of them on the same core. Does not cover: what is asked (speed, memory,
-quality).
+Covers: a clean environment (no tokens), processes started before they are needed, a time limit
+for every answer, the last words of a process that died, two of them on the same core.
+Does not cover: what is asked (speed, memory, quality).
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import queue
@@ -16,9 +17,10 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from wizard.errors import WorkerFailed
 
@@ -27,27 +29,100 @@ SECONDS_TO_ANSWER = 600.0
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "LANG", "HOME", "USERPROFILE")
 
 
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A process without a model yet, and where its last words go."""
+
+    process: subprocess.Popen[bytes]
+    errors: IO[bytes]
+
+    def loads(self) -> bytes:
+        """What it says once it has loaded the runtime; nothing if it ended."""
+        assert self.process.stdout is not None  # noqa: S101 - it is a pipe
+        return self.process.stdout.readline()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+        self.errors.close()
+
+
+_ready: list[_Started] = []
+_lock = threading.Lock()
+_enough = threading.Event()
+
+
+def get_ready(count: int) -> None:
+    """Have up to so many processes loaded, one after the other, until the first one is taken.
+
+    For when something is at work that leaves a core free.
+    """
+    _enough.clear()
+    threading.Thread(target=_fill, args=(count,), daemon=True).start()
+
+
+def _fill(count: int) -> None:
+    while not _enough.is_set() and len(_ready) < count:
+        started = _start()
+        started.loads()
+        with _lock:
+            _ready.append(started)
+
+
+def stand_down() -> None:
+    """End those that were not needed."""
+    _enough.set()
+    with _lock:
+        while _ready:
+            _ready.pop().end()
+
+
+atexit.register(stand_down)
+
+
+def _taken() -> _Started | None:
+    """One that was started before, if any is left; it may have been ended meanwhile."""
+    _enough.set()
+    with _lock:
+        while _ready:
+            started = _ready.pop(0)
+            if started.process.poll() is None:
+                return started
+            started.end()
+    return None
+
+
+def _start() -> _Started:
+    worker = Path(__file__).with_name("worker.py")
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment["OMP_NUM_THREADS"] = "1"  # numpy's; the runtime is told its threads
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+    # -P keeps this folder's names (memory, speed) off the child's path.
+    process = subprocess.Popen(
+        [sys.executable, "-P", str(worker)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env=environment,
+    )
+    return _Started(process, errors)
+
+
 class Process:
     """One measuring process with one model in it; used as a context."""
 
     def __init__(self, model: Path, feeds: Path, threads: int) -> None:
-        worker = Path(__file__).with_name("worker.py")
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        environment["OMP_NUM_THREADS"] = str(threads)
         self.threads = threads
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        # -P keeps this folder's names (memory, speed) off the child's path.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(worker), str(model), str(feeds), str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=environment,
-        )
+        taken = _taken()
+        started = taken or _start()
+        self._process, self._errors = started.process, started.errors
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         try:
+            if taken is None:
+                self._receive("starting", SECONDS_TO_START)
+            self._say({"model": str(model), "feeds": str(feeds), "threads": threads})
             self._receive("opening the model", SECONDS_TO_START)
         except WorkerFailed:
             self.close()
@@ -61,13 +136,16 @@ class Process:
 
     def ask(self, do: str, seconds: float = SECONDS_TO_ANSWER, **request: Any) -> dict[str, Any]:
         """One question, one answer. Raises WorkerFailed when none comes."""
+        self._say({"do": do, **request})
+        return self._receive("measuring", seconds)
+
+    def _say(self, words: dict[str, Any]) -> None:
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         try:
-            self._process.stdin.write(json.dumps({"do": do, **request}).encode() + b"\n")
+            self._process.stdin.write(json.dumps(words).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError as error:
             raise WorkerFailed(what="measuring", because=self._last_words()) from error
-        return self._receive("measuring", seconds)
 
     def _receive(self, what: str, seconds: float) -> dict[str, Any]:
         try:

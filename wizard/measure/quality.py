@@ -48,7 +48,7 @@ def answering(process: Process, artifact: Artifact, feeds: Path) -> Iterator[lis
     Two threads answer a request of 2 ms hardly sooner than one does; two processes answer twice
     as many (1.8 to 2.4 times, DECISIONS.md, 2026-11-29).
     """
-    count = min(process.threads, COPIES_AT_MOST, BYTES_OF_COPIES // max(1, artifact.bytes))
+    count = copies(process.threads, artifact)
     if count < 2:
         yield [process]
         return
@@ -56,6 +56,11 @@ def answering(process: Process, artifact: Artifact, feeds: Path) -> Iterator[lis
         model, threads = artifact.path, process.threads // count
         starting = [pool.submit(Process, model, feeds, threads) for _ in range(count)]
         yield [stack.enter_context(one.result()) for one in starting]
+
+
+def copies(threads: int, artifact: Artifact) -> int:
+    """How many processes open such a file to answer its rows; below two, the timed one does."""
+    return min(threads, COPIES_AT_MOST, BYTES_OF_COPIES // max(1, artifact.bytes))
 
 
 def outputs(

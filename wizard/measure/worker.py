@@ -1,7 +1,8 @@
 """The measuring process: numpy and onnxruntime, one model, one question at a time.
 
-Started by path (`python worker.py MODEL FEEDS THREADS`), so that nothing of ours is loaded with
-it. Reads one JSON request a line on stdin, answers one JSON line on stdout, ends when stdin does.
+Started by path (`python worker.py`), so that nothing of ours is loaded with it. Says that it has
+loaded; the first line on stdin then names the model, its feeds and the threads; each further one
+is a JSON request. All are answered by one JSON line on stdout. Ends when stdin does.
 Covers: load, time, answer, memory, processor time, a look inside (inside.py). A reducer that has a
 `run` of its own asks the model as often as its answers need (writing, token by token); one that
 has `after` knows the request that follows another.
@@ -181,17 +182,24 @@ class Worker:
         return told
 
 
+def _tell(words: dict[str, Any]) -> None:
+    print(json.dumps(words), flush=True)  # noqa: T201 - the protocol
+
+
 def main() -> int:
     """Answer requests until the other side closes."""
-    worker = Worker(sys.argv[1], sys.argv[2], int(sys.argv[3]))
-    ready = {"ready": True, "pid": os.getpid()}
-    print(json.dumps(ready), flush=True)  # noqa: T201 - the protocol
+    _tell({"loaded": True})
+    told = sys.stdin.readline()
+    if not told:  # there is nothing to measure after all
+        return 0
+    worker = Worker(**json.loads(told))
+    _tell({"ready": True, "pid": os.getpid()})
     for line in sys.stdin:
         request = json.loads(line)
         reply = getattr(worker, request.pop("do"))(**request)
-        print(json.dumps(reply), flush=True)  # noqa: T201 - the protocol
+        _tell(reply)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # everything is written; taking it all apart takes a twentieth of a second

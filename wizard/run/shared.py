@@ -33,6 +33,8 @@ SAME_AT_LEAST, SAME_AT_MOST = 1.05, 1.15
 # A step that took less than this share of its time was not cut short by it.
 UNHURRIED = 0.5
 CODE = ("strategies", "measure", "examples")
+# A technique that has done this much has its libraries loaded and needs one core.
+LOADED = 0.1
 
 
 def shelf_of(cache: Path) -> Shelf:
@@ -48,6 +50,19 @@ def forget(cache: Path, before: float) -> None:
 # --------------------------------------------------------------------------- files
 
 
+def _preparing(bench: contract.Workbench, start: Artifact, threads: int) -> contract.Workbench:
+    """Once a step has loaded its libraries, what will measure its file loads its own."""
+    begun: list[float] = []
+
+    def report(fraction: float, detail: str) -> None:
+        if fraction >= LOADED and not begun:
+            begun.append(fraction)
+            measure.get_ready(start, threads)
+        bench.report(fraction, detail)
+
+    return replace(bench, report=report)
+
+
 def make(state: Walk, step: Step, artifact: Artifact, bench: contract.Workbench) -> Artifact:
     """What the step makes of the artifact, from the shelf where it was made before."""
     if step.strategy not in contract.discover():
@@ -59,7 +74,7 @@ def make(state: Walk, step: Step, artifact: Artifact, bench: contract.Workbench)
         state.ages[made.sha256] = state.site.clock() - entry.made
         return made
     began = state.site.clock()
-    made = state.site.apply(step, artifact, bench)
+    made = state.site.apply(step, artifact, _preparing(bench, artifact, state.site.threads))
     if made.path.is_relative_to(bench.folder):
         inside = made.path.relative_to(bench.folder)
         about: dict[str, Json] = {
