@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import numpy as np
 import onnx
@@ -16,9 +17,9 @@ from tests.factories import a_host, a_profile, vectors_answered
 from wizard import measure
 from wizard.errors import WorkerFailed
 from wizard.examples import feeds
-from wizard.measure import audit, memory, quality, speed
+from wizard.measure import audit, memory, process, quality, speed
 from wizard.measure.process import Process, on_the_same_core
-from wizard.nouns import ExampleSet, Workload
+from wizard.nouns import Basis, ExampleSet, Workload
 from wizard.strategies import _contract as contract
 
 ROWS, CLASSES = 60, 3
@@ -325,6 +326,57 @@ def test_zipped_size_is_that_of_the_content(tmp_path):
 
     assert memory.zipped_size_of(plain).value < 0.1 * memory.size_of(plain).value
     assert memory.zipped_size_of(noisy).value > 0.7 * memory.size_of(noisy).value
+
+
+def test_pieces_stand_for_a_large_file(tmp_path, monkeypatch):
+    """Half of it noise, half of it nearly all zeros: as if every byte had been zipped."""
+    random = np.random.default_rng(0)
+    sparse = random.normal(size=(32, 30_000)) * (random.random((32, 30_000)) < 0.1)
+    weight = np.concatenate([random.normal(size=(32, 30_000)), sparse])
+    artifact = a_model(tmp_path / "large.onnx", weight)
+    whole = memory.zipped_size_of(artifact)
+    monkeypatch.setattr(memory, "ZIPPED_UP_TO", artifact.bytes // 4)
+    monkeypatch.setattr(memory, "PIECE", 1 << 14)
+    some = memory.zipped_size_of(artifact)
+
+    assert (whole.basis, some.basis) == (Basis.MEASURED, Basis.ESTIMATED)
+    assert some.value == pytest.approx(whole.value, rel=0.02)
+
+
+def test_what_is_loaded_ahead_is_what_measures(bench, tmp_path):
+    """Once one is taken no further one is begun; one that was ended meanwhile is not used."""
+    process.get_ready(2)
+    for _ in range(600):
+        if len(process._ready) == 2:
+            break
+        time.sleep(0.1)
+    dead, alive = (one.process for one in process._ready)
+    dead.kill()
+    dead.wait()
+    path = a_model(tmp_path / "one.onnx", a_weight()).path
+    with Process(path, bench.feeds, 1) as taken, Process(path, bench.feeds, 1) as fresh:
+        pids = (taken.pid, fresh.pid)
+        left = list(process._ready)
+        taken.ask("shape", batch=1, tokens=4)
+
+        assert len(taken.ask("time", runs=3)["ms"]) == 3
+    assert pids[0] == alive.pid
+    assert pids[1] not in {dead.pid, alive.pid}
+    assert left == []
+
+
+def test_what_was_loaded_for_nothing_is_ended():
+    """A job that fails before it measures leaves nobody behind."""
+    process.get_ready(1)
+    for _ in range(600):
+        if process._ready:
+            break
+        time.sleep(0.1)
+    (idle,) = (one.process for one in process._ready)
+    process.stand_down()
+
+    assert idle.poll() is not None
+    assert process._ready == []
 
 
 def test_the_protocol_is_json_lines(bench, tmp_path):
