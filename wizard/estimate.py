@@ -54,7 +54,7 @@ BEYOND_SECONDS_PER_MB = {
 SEARCH_MACS_PER_SECOND = 9e6
 ROWS, SECONDS_PER_ROW, MACS_PER_SECOND = 2000, 3.5e-4, 7e10
 # Timed at least, of both sides in turns, with warming up (speed.py): what slow models take.
-TIMED_REQUESTS = 130
+TIMED_REQUESTS = 70
 # Pruning looks at its rows with PyTorch (intents: 11 s for 256 rows).
 PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.03, 12
 # Training: 32 rows a step, forwards and twice that backwards, and the original forwards. Rows are
