@@ -123,6 +123,7 @@ def test_an_export_is_silent_repeatable_and_works_off_the_main_thread(tmp_path, 
     (entry / "parity.json").write_text(json.dumps({"sha256": "0", "largest_difference": 0}))
     made = []
     worker = threading.Thread(target=lambda: made.append(apply("to_onnx", source, bench)))
+    capfd.readouterr()  # making the checkpoint shows a bar
     worker.start()
     worker.join()
 

@@ -17,6 +17,7 @@ from wizard.errors import NotSupported
 from wizard.nouns import Artifact, Kind
 from wizard.strategies import _graph, _tied
 from wizard.strategies._contract import Strategy, Workbench
+from wizard.strategies._integers import multiply_in_integers
 from wizard.strategies._rows import embeddings_to_int8
 
 TITLE = "Dynamic int8"
@@ -52,26 +53,16 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     if settings.embeddings:
         _tied.untie(model)
     bench.report(0.1, "rounding weights to 8 bits")
-    with _graph.quiet():
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        working = bench.folder / "working.onnx"
-        quantize_dynamic(
-            model,
-            str(working),
-            op_types_to_quantize=["MatMul"],
-            per_channel=settings.per_channel,
-            reduce_range=settings.reduce_range,
-            weight_type=QuantType.QInt8 if settings.weight_type == "int8" else QuantType.QUInt8,
-            use_external_data_format=_graph.is_large(model),
-        )
-        model = _graph.load(working)
+    multiply_in_integers(
+        model,
+        per_channel=settings.per_channel,
+        seven_bits=settings.reduce_range,
+        signed=settings.weight_type == "int8",
+    )
     bench.report(0.8, "rounding the embeddings")
     if settings.embeddings:
         embeddings_to_int8(model)
     made = _graph.save(model, bench.folder / f"{STRATEGY.file_stem}.onnx")
-    for left in bench.folder.glob("working.onnx*"):
-        left.unlink()
     bench.report(1.0, "")
     return made
 
