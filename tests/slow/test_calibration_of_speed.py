@@ -109,9 +109,8 @@ def test_a_latency_on_the_limit_rarely_passes(kind, percentile, width):
         original, after = in_turns(seed, kind, width)
         verdicts.append(judge(plan, "x", original, after).clauses[0].verdict)
     false = np.mean([one is Verdict.PASS for one in verdicts])
-    print(
-        f"machine {kind}, {width} a block, percentile {percentile}: false PASS {false:.1%} of {TRIES}"
-    )
+    told = f"machine {kind}, {width} a block, percentile {percentile}"
+    print(f"{told}: false PASS {false:.1%} of {TRIES}")
 
     assert false <= allowed(TRIES)
 

@@ -1,7 +1,7 @@
-"""Products with stored matrices in 8-bit integers: weights rounded once, inputs with every request.
+"""Products with stored matrices in 8-bit integers; inputs are rounded with every request.
 
-Covers: MatMul -> DynamicQuantizeLinear, MatMulInteger, Cast, Mul, in standard operators; a scale for
-each column or one for all; int8 around zero or uint8 with a zero point; 7 bits of either.
+Covers: MatMul -> DynamicQuantizeLinear, MatMulInteger, Cast, Mul, in standard operators; a scale
+for each column or one for all; int8 around zero or uint8 with a zero point; 7 bits of either.
 Does not cover: products of two activations, which stay float32; embedding tables (_rows.py).
 
 The same nodes and the same integers as onnxruntime.quantization.quantize_dynamic writes (tested),
