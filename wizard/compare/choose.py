@@ -6,6 +6,7 @@ Does not cover: judging (judge.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -23,8 +24,8 @@ from wizard.nouns import (
 )
 
 SIZE_WORTH_TELLING = 0.02
-# On a busy machine the noise can hide a real speed-up; beyond a tenth, the fastest is the fastest.
-TIED_AT_MOST = 1.1
+# On a busy machine the noise can hide a real speed-up; more than a tenth of either is not granted.
+TIED_AT_MOST = math.log(1.1)
 # By how many tokens after the first two models that write are compared: a sentence or two.
 FURTHER_TOKENS = 32
 NO_CANDIDATE = "No candidate could be measured, so there is nothing to choose."
@@ -84,11 +85,15 @@ def _best(
         return first
 
     def noise(one: CandidateVerdict) -> float:
-        return min(ratio(original, measurements[one.candidate_id]).noise, TIED_AT_MOST)
+        return min(math.log(ratio(original, measurements[one.candidate_id]).noise), TIED_AT_MOST)
 
-    fastest = ranks[first.candidate_id]
+    # Each stands beside the original in a session of its own: the two noises add up as squares.
     tied = [
-        one for one in kept if ranks[one.candidate_id] <= fastest * max(noise(one), noise(first))
+        one
+        for one in kept
+        if one is first
+        or math.log(ranks[one.candidate_id] / ranks[first.candidate_id])
+        <= math.hypot(noise(one), noise(first))
     ]
     sizes = {one.candidate_id: measurements[one.candidate_id].size.value for one in tied}
     least = min(sizes.values()) * (1 + SIZE_WORTH_TELLING)
