@@ -31,7 +31,7 @@ from wizard.measure import (
 from wizard.measure import audit as auditing
 from wizard.measure.answered import Answered
 from wizard.measure.leftovers import must_be_what_was_made
-from wizard.measure.process import Process, stand_down
+from wizard.measure.process import Process
 from wizard.measure.process import get_ready as _get_ready
 from wizard.measure.quality import check_metric
 from wizard.measure.smaller import beside
@@ -398,7 +398,6 @@ __all__ = [
     "glance",
     "outputs_of",
     "raw_answers",
-    "stand_down",
     "weigh_candidate",
     "weigh_candidate_again",
     "weigh_original",
