@@ -36,10 +36,11 @@ class _Started:
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
 
-    def loads(self) -> bytes:
-        """What it says once it has loaded the runtime; nothing if it ended."""
+    def loads(self) -> None:
+        """Wait until it says that it has loaded the runtime, or is ended."""
         assert self.process.stdout is not None  # noqa: S101 - it is a pipe
-        return self.process.stdout.readline()
+        with suppress(OSError, ValueError):  # closed by `end`
+            self.process.stdout.readline()
 
     def end(self) -> None:
         self.process.kill()
@@ -47,6 +48,7 @@ class _Started:
         self.errors.close()
 
 
+_loading: list[_Started] = []
 _ready: list[_Started] = []
 _lock = threading.Lock()
 _enough = threading.Event()
@@ -64,17 +66,23 @@ def get_ready(count: int) -> None:
 def _fill(count: int) -> None:
     while not _enough.is_set() and len(_ready) < count:
         started = _start()
+        with _lock:
+            _loading.append(started)
         started.loads()
         with _lock:
-            _ready.append(started)
+            if started in _loading:  # it was not ended meanwhile
+                _loading.remove(started)
+                _ready.append(started)
 
 
 def stand_down() -> None:
     """End those that were not needed."""
     _enough.set()
     with _lock:
-        while _ready:
-            _ready.pop().end()
+        for started in (*_loading, *_ready):
+            started.end()
+        _loading.clear()
+        _ready.clear()
 
 
 atexit.register(stand_down)
