@@ -343,14 +343,19 @@ def test_pieces_stand_for_a_large_file(tmp_path, monkeypatch):
     assert some.value == pytest.approx(whole.value, rel=0.02)
 
 
-def test_what_is_loaded_ahead_is_what_measures(bench, tmp_path):
-    """Once one is taken no further one is begun; one that was ended meanwhile is not used."""
-    process.get_ready(2)
+def loaded(count):
+    """The processes that were loaded ahead, once all of them have."""
+    process.get_ready(count)
     for _ in range(600):
-        if len(process._ready) == 2:
+        if len(process._ready) == count:
             break
         time.sleep(0.1)
-    dead, alive = (one.process for one in process._ready)
+    return [one.process for one in process._ready]
+
+
+def test_what_is_loaded_ahead_is_what_measures(bench, tmp_path):
+    """Once one is taken no further one is begun; one that was ended meanwhile is not used."""
+    dead, alive = loaded(2)
     dead.kill()
     dead.wait()
     path = a_model(tmp_path / "one.onnx", a_weight()).path
@@ -367,12 +372,7 @@ def test_what_is_loaded_ahead_is_what_measures(bench, tmp_path):
 
 def test_what_was_loaded_for_nothing_is_ended():
     """A job that fails before it measures leaves nobody behind."""
-    process.get_ready(1)
-    for _ in range(600):
-        if process._ready:
-            break
-        time.sleep(0.1)
-    (idle,) = (one.process for one in process._ready)
+    (idle,) = loaded(1)
     process.stand_down()
 
     assert idle.poll() is not None

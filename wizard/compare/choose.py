@@ -91,8 +91,7 @@ def _best(
     tied = [
         one
         for one in kept
-        if one is first
-        or math.log(ranks[one.candidate_id] / ranks[first.candidate_id])
+        if math.log(ranks[one.candidate_id] / ranks[first.candidate_id])
         <= math.hypot(noise(one), noise(first))
     ]
     sizes = {one.candidate_id: measurements[one.candidate_id].size.value for one in tied}

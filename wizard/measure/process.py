@@ -64,7 +64,7 @@ def get_ready(count: int) -> None:
 
 
 def _fill(count: int) -> None:
-    while not _enough.is_set() and len(_ready) < count:
+    while not _enough.is_set() and len(_loading) + len(_ready) < count:
         started = _start()
         with _lock:
             _loading.append(started)

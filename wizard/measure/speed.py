@@ -1,9 +1,10 @@
 """Latency of two models in turns, with the noise of the machine measured beside it.
 
-Covers: blocks A B B A ... of two fresh processes, warm-up until stable, the median's and the 95th
-percentile's intervals by block bootstrap, the A/A spread as noise floor: between the blocks of
-one process, and between two fresh processes of the original, once in every session; a busy
-machine noticed by the scatter of like blocks and by the processor time that others took meanwhile.
+Covers: blocks A B B A ... of two fresh processes on one core, warm-up until stable, the median's
+and the 95th percentile's intervals by block bootstrap, the A/A spread as noise floor: between the
+blocks of one process, and between two fresh processes of the original, once in every session; a
+busy machine noticed by the scatter of like blocks and by the processor time that others took
+meanwhile.
 Does not cover: verdicts (compare).
 Source for interleaving and the noise floor: two runs one after the other differed 2 to 3 times
 for the same model on a shared machine (measured).

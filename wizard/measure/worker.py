@@ -193,7 +193,7 @@ def main() -> int:
     if not told:  # there is nothing to measure after all
         return 0
     worker = Worker(**json.loads(told))
-    _tell({"ready": True, "pid": os.getpid()})
+    _tell({"ready": True})
     for line in sys.stdin:
         request = json.loads(line)
         reply = getattr(worker, request.pop("do"))(**request)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -52,11 +53,11 @@ def forget(cache: Path, before: float) -> None:
 
 def _preparing(bench: contract.Workbench, start: Artifact, threads: int) -> contract.Workbench:
     """Once a step has loaded its libraries, what will measure its file loads its own."""
-    begun: list[float] = []
+    begun = threading.Event()
 
     def report(fraction: float, detail: str) -> None:
-        if fraction >= LOADED and not begun:
-            begun.append(fraction)
+        if fraction >= LOADED and not begun.is_set():
+            begun.set()
             measure.get_ready(start, threads)
         bench.report(fraction, detail)
 

@@ -28,7 +28,7 @@ from wizard.examples.reading import pick
 from wizard.measure import quality, speed
 from wizard.measure.answered import Answered
 from wizard.measure.memory import size_of
-from wizard.measure.process import Process
+from wizard.measure.process import Process, on_the_same_core
 from wizard.nouns import Latency, Outcome, Quality, Workload
 from wizard.run.opening import shuffled
 from wizard.run.outcome import read_outcome
@@ -87,16 +87,16 @@ def _silent(fraction: float, detail: str) -> None:
 
 def in_turns(processes: Sequence[Process], workload: Workload) -> list[Latency]:
     """All of them block by block, the order turned by one each time, so that a drift hits all."""
-    runs = []
     for process in processes:
         process.ask("shape", batch=workload.batch, tokens=workload.tokens)
-        runs.append(speed._runs(speed._warm(process), SECONDS / speed.BLOCKS))
     taken: list[list[list[float]]] = [[] for _ in processes]
-    clock = speed._Clock.read(processes)
-    for block in range(speed.BLOCKS):
-        for at in range(len(processes)):
-            which = (at + block) % len(processes)
-            taken[which].append(processes[which].ask("time", runs=runs[which])["ms"])
+    with on_the_same_core(processes):
+        runs = [speed._runs(speed._warm(one), SECONDS / speed.BLOCKS) for one in processes]
+        clock = speed._Clock.read(processes)
+        for block in range(speed.BLOCKS):
+            for at in range(len(processes)):
+                which = (at + block) % len(processes)
+                taken[which].append(processes[which].ask("time", runs=runs[which])["ms"])
     crowded = clock.crowded(processes)
     noise = max(speed.spread(one) for one in taken)
     return [speed.latency_of(one, noise, crowded=crowded) for one in taken]
