@@ -207,7 +207,9 @@ def weighed(fragile, tmp_path, **settings):
     artifact, original, bench = fragile
     step = Step(strategy="int8_dynamic", settings=settings)
     made = contract.apply_step(step, artifact, models.a_bench(tmp_path / "work"))
-    return original, measure.weigh_candidate(made, original, bench)
+    after = measure.weigh_candidate(made, original, bench)
+    inside = measure.look_inside(made, original, bench)
+    return original, dataclasses.replace(after, layers=inside)
 
 
 def quality_on(device, original, after):

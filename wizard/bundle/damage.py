@@ -59,7 +59,7 @@ def section(after: Measurement) -> str:
         f"<p>{escape(sentence(after))}</p>{_overflowing(after)}{_left(after)}"
         f"<figure class='card fig narrow'>{chart(after.layers[:BARS])}"
         f"<p class='mut'>{escape(KEY)}</p></figure>"
-        f"{_table(after)}{_bits(after)}"
+        f"{_table(after.layers)}{_bits(after)}"
     )
 
 
@@ -109,7 +109,7 @@ def _shortened(name: str) -> str:
 
 def overflowing(after: Measurement) -> LayerDamage | None:
     """The layer most of whose sums would overflow on a processor without VNNI, if any does."""
-    worst = max(after.layers, key=lambda one: one.saturated or 0.0, default=None)
+    worst = max(after.layers or (), key=lambda one: one.saturated or 0.0, default=None)
     return worst if worst is not None and worst.saturated else None
 
 
@@ -132,7 +132,7 @@ def _left(after: Measurement) -> str:
     return f"<p>Left in full precision: {escape(few)}.</p>"
 
 
-def _table(after: Measurement) -> str:
+def _table(layers: Sequence[LayerDamage]) -> str:
     rows = [
         (
             one.layer,
@@ -142,9 +142,9 @@ def _table(after: Measurement) -> str:
             _known(one.clipped),
             _known(one.saturated),
         )
-        for one in after.layers[:ROWS]
+        for one in layers[:ROWS]
     ]
-    rest = len(after.layers) - ROWS
+    rest = len(layers) - ROWS
     more = f"<p class='mut'>{rest} more layers add less.</p>" if rest > 0 else ""
     return charts.table(HEADINGS, rows) + more
 

@@ -164,7 +164,7 @@ def _scored_original(raw: Any, doubts: tuple[str, ...], bench: Bench) -> Quality
 
 
 def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> Measurement:
-    """Everything measured of a candidate, its speed in turns with the original's.
+    """Everything measured of a candidate but its layers, its speed in turns with the original's.
 
     The very file of the original is not run again. Raises CannotCompare when a file, the
     original's too, is no longer the one that was made.
@@ -185,8 +185,6 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         its_own = bench.feeds_of_original or bench.feeds
         with Process(original.artifact.path, its_own, bench.threads) as first:
             taken = _timed(first, process, original, bench)
-        bench.report(0.9, "looking for the damage")
-        hurt = _damage(process, artifact, original, bench)
     kept = _answers_of(original, bench)
     scored = _with_order(_scored(raw, kept, bench), original, bench)
     there, unsure = _elsewhere(artifact, bench, kept)
@@ -198,7 +196,6 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         quality=scored,
         audit=dataclasses.replace(looked, findings=(*looked.findings, *unsure)),
         host=bench.host,
-        layers=hurt,
         saturating=there,
         sensitivity=sensitivity.read(artifact.path.parent),
         latency=taken.latency,
@@ -233,19 +230,25 @@ def weigh_candidate_again(
     return taken.of(now)
 
 
+def look_inside(artifact: Artifact, original: Measurement, bench: Bench) -> tuple[LayerDamage, ...]:
+    """How far each layer is off, in order of what it adds; no verdict needs it.
+
+    Nothing for another network, whose layers do other parts of the work, for a copy of the
+    original, and where the layers cannot be looked at.
+    """
+    if bench.of_another_network or artifact.sha256 == original.artifact.sha256:
+        return ()
+    rows = bench.calibration or bench.feeds
+    try:
+        with Process(artifact.path, bench.feeds, bench.threads) as process:
+            return layers.damage(process, original.artifact.path, artifact.path, rows, bench.folder)
+    except WorkerFailed:  # whether the file works was measured before
+        return ()
+
+
 def _timed(first: Process, process: Process, original: Measurement, bench: Bench) -> paces.Paces:
     work, seconds, writes = bench.workload, bench.seconds, bench.writes
     return paces.in_turns(first, process, work, seconds, writes=writes, original=original)
-
-
-def _damage(
-    process: Process, artifact: Artifact, original: Measurement, bench: Bench
-) -> tuple[LayerDamage, ...]:
-    """Layer by layer; nothing for another network, whose layers do other parts of the work."""
-    if bench.of_another_network:
-        return ()
-    rows = bench.calibration or bench.feeds
-    return layers.damage(process, original.artifact.path, artifact.path, rows, bench.folder)
 
 
 def _answers_of(original: Measurement, bench: Bench) -> Any:
@@ -396,6 +399,7 @@ __all__ = [
     "check_metric",
     "get_ready",
     "glance",
+    "look_inside",
     "outputs_of",
     "raw_answers",
     "weigh_candidate",

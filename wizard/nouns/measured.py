@@ -182,7 +182,7 @@ class Measurement:
     audit: Audit
     host: HostFacts
     against: Latency | None = None
-    layers: tuple[LayerDamage, ...] = ()
+    layers: tuple[LayerDamage, ...] | None = None
     saturating: Quality | None = None
     sensitivity: tuple[LayerDamage, ...] = ()
     token: Latency | None = None

@@ -160,7 +160,7 @@ def _measured(measurement: Measurement) -> Json:
         },
         "saturating": _saturating(measurement),
         "damage": damage.sentence(measurement),
-        "layers": jsonable(measurement.layers),
+        "layers": jsonable(measurement.layers or ()),
         "sensitivity": jsonable(measurement.sensitivity),
         "audit": jsonable(measurement.audit),
     }

@@ -191,6 +191,24 @@ def weigh_candidate(
     return replace(found, latency=_widened(found.latency, factor))
 
 
+def look_inside(
+    state: Walk, found: Measurement, original: Measurement, bench: measure.Bench
+) -> Measurement:
+    """The same with how far each layer is off, kept beside what was measured before."""
+    if found.layers is not None:
+        return found
+    seen = measure.look_inside(found.artifact, original, bench)
+    shelf, key = shelf_of(state.site.cache), _key_of_weighing(found.artifact, original, bench)
+    entry = shelf.find(WEIGHED, key)
+    if entry is not None:
+        whole = replace(_measurement(entry), layers=seen)
+        with shelf.keep(WEIGHED, key, entry.made) as folder:
+            place(entry.folder / ANSWERS, folder / ANSWERS)
+            place(entry.folder / ABOUT, folder / ABOUT)
+            (folder / MEASURED).write_text(json.dumps(jsonable(whole)), encoding="utf-8")
+    return replace(found, layers=seen)
+
+
 def times_hold(kept: Measurement, then: Latency, now: Latency, seconds_ago: float) -> float | None:
     """By how much to widen times of an earlier job, or None where they must be taken again.
 

@@ -107,8 +107,7 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
             kept=kept,
         )
         left.remove(candidate)
-        _try(state, candidate, tools)
-        kept = _keep(state, tools).comparison.overall is Verdict.PASS
+        kept = _try(state, candidate, tools).comparison.overall is Verdict.PASS
     _climb(state, tools)
     for said in filter(None, [shared.sentence(state)]):
         state.note(said)
@@ -158,7 +157,6 @@ def _climb(state: Walk, tools: _Tools) -> None:
         state.plan = dataclasses.replace(plan, candidates=(*plan.candidates, rung), ladder=rest)
         state.site.emit(PhasesAdded(at=state.site.clock(), phases=(_phase_of(rung),)))
         _try(state, rung, tools, at_a_glance=True)
-        _keep(state, tools)
 
 
 def _leave_out(state: Walk, one: LeftOut) -> None:
@@ -226,12 +224,15 @@ def _make(
     return artifact
 
 
-def _try(state: Walk, candidate: Candidate, tools: _Tools, *, at_a_glance: bool = False) -> None:
-    """Make and measure one candidate; a rung is looked at before it is measured in full."""
+def _try(state: Walk, candidate: Candidate, tools: _Tools, *, at_a_glance: bool = False) -> Outcome:
+    """Make and measure one candidate, tell what is best now, then look where the damage is.
+
+    A rung is looked at before it is measured in full.
+    """
     plan, original = state.plan, tools.original
     if not _fits(state, candidate):
         _fail(state, candidate, TimeUp(minutes=plan.needs.minutes))
-        return
+        return _keep(state, tools)
     try:
         with state.phase(f"try:{candidate.id}", candidate.title) as report:
             workbench, bench = tools.benches(state, candidate, _part(report, 0.0, 0.1))
@@ -240,18 +241,31 @@ def _try(state: Walk, candidate: Candidate, tools: _Tools, *, at_a_glance: bool 
             hopeless = _hopeless(state, artifact, tools, bench) if at_a_glance and not known else ""
             if hopeless:
                 _leave_out(state, LeftOut(candidate_id=candidate.id, because=hopeless))
-                return
-            weighing = dataclasses.replace(bench, report=_part(report, 0.4, 1.0))
+                return _keep(state, tools)
+            weighing = dataclasses.replace(bench, report=_part(report, 0.4, 0.9))
             after = shared.weigh_candidate(state, candidate.id, artifact, original, weighing)
+            outcome = _judge(state, candidate, after, tools)
+            if state.is_over():
+                return outcome
+            report(0.9, "looking for the damage")
+            after = shared.look_inside(state, after, original, weighing)
     except WizardError as error:
         over = TimeUp(minutes=plan.needs.minutes) if state.is_over() else error
         _fail(state, candidate, over)
-        return
+        return _keep(state, tools)
+    state.measurements[candidate.id] = after
+    return _write(state, tools)
+
+
+def _judge(state: Walk, candidate: Candidate, after: Measurement, tools: _Tools) -> Outcome:
+    """What a measurement comes to, told at once."""
+    plan, original = state.plan, tools.original
     state.measurements[candidate.id] = after
     payers = payers_of(plan, original, after, tools.bench.examples)
     state.payers[candidate.id] = payers
     state.verdicts[candidate.id] = judge(plan, candidate.id, original, after, payers)
     state.site.emit(_measured(state, candidate.id, after))
+    return _keep(state, tools)
 
 
 def _fits(state: Walk, candidate: Candidate) -> bool:
@@ -308,6 +322,23 @@ def _fail(state: Walk, candidate: Candidate, error: WizardError) -> None:
 
 
 def _keep(state: Walk, tools: _Tools) -> Outcome:
+    """Write what is known, and tell what is best now."""
+    outcome = _write(state, tools)
+    comparison = outcome.comparison
+    best = comparison.chosen or comparison.nearest
+    if best is not None:
+        state.site.emit(
+            BestSoFar(
+                at=state.site.clock(),
+                candidate_id=best,
+                overall=comparison.overall,
+                sentence=comparison.headline,
+            )
+        )
+    return outcome
+
+
+def _write(state: Walk, tools: _Tools) -> Outcome:
     """Write what is known to outcome.json, so that a kill loses nothing."""
     original = tools.original
     comparison = _compared(state, original)
@@ -329,16 +360,6 @@ def _keep(state: Walk, tools: _Tools) -> Outcome:
         reused=tuple(state.reused),
     )
     write_json(state.site.folder / "outcome.json", jsonable(outcome))
-    best = comparison.chosen or comparison.nearest
-    if best is not None:
-        state.site.emit(
-            BestSoFar(
-                at=state.site.clock(),
-                candidate_id=best,
-                overall=comparison.overall,
-                sentence=comparison.headline,
-            )
-        )
     return outcome
 
 
