@@ -204,6 +204,7 @@ def _job(bench: Bench, work: Work, folder: Path) -> Path:
     made = job_of(bench, work, "wizard")
     outcome = json.loads((made / "outcome.json").read_text(encoding="utf-8"))
     profile, answers = outcome["plan"]["profile"], outcome["original"]["quality"]["answers"]
+    measured = next(iter(outcome["measurements"].values()))
     path = folder / "job.json"
     facts = {
         "model": str(outcome["original"]["artifact"]["path"]),
@@ -216,6 +217,7 @@ def _job(bench: Bench, work: Work, folder: Path) -> Path:
         "task": profile["task"],
         "shape": work.shape,
         "points": work.points,
+        "requests": len(measured["latency"]["samples_ms"]),
         "tokens": outcome["plan"]["needs"]["workload"]["tokens"],
         "threads": THREADS,
         "export": _seconds_to_export(bench, work, made),
