@@ -357,8 +357,9 @@ def test_absurd_requests_are_refused(tokens):
 
 def test_the_command_reads_back_as_the_same_contract():
     """Digit for digit, whatever the numbers."""
+    data = "/my rows/'new'.csv#columns=text=what%2C is said,label=meant"
     needs = some_needs(latency=0.123456789, size=1234567.25, memory=300, drop=0.75, minutes=2.5,
-                       priority=Priority.SAFEST, data="/my rows/'new'.csv", seed=7,
+                       priority=Priority.SAFEST, data=data, seed=7,
                        only="float16")  # fmt: skip
     needs = dataclasses.replace(needs, tolerance=Tolerance(points=0.75, metric="macro-F1"))
     line = shlex.split(command(needs, ModelRef(source=Source.HUB, name="a/b", revision="0" * 40)))

@@ -8,7 +8,10 @@ import pytest
 from tests.factories import a_profile
 from wizard import examples, library
 from wizard.errors import (
+    BadNeeds,
     ColumnMissing,
+    ColumnNotThere,
+    ColumnRoleUnknown,
     ConfigUnreadable,
     DataEmpty,
     DataNotFound,
@@ -134,6 +137,44 @@ def test_the_same_pictures_twice_are_refused(tmp_path):
     with pytest.raises(DataOverlap) as raised:
         read(data, task=Task.IMAGE_CLASSIFICATION, image_size=8)
     assert raised.value.facts == {"rows": 1}
+
+
+def test_the_user_says_which_column_is_read_as_what(tmp_path):
+    """Over a column that is called like one; spelled as in the file, or nearly."""
+    lines = "".join(f"no,row {i},{'yes' if i % 2 else 'no'}\n" for i in range(60))
+    table = a_table(tmp_path, f"text,Really Said,meant\n{lines}")
+    rows = read(f"{table}#columns=text=really said,label=meant")
+
+    assert rows.test.inputs[0].startswith("row ")
+    assert set(rows.test.labels) == {"no", "yes"}
+    assert any("'Really Said' is read as the text" in note for note in rows.notes)
+
+
+@pytest.mark.parametrize(
+    ("columns", "error"),
+    [("text=words", ColumnNotThere), ("picture=text", ColumnRoleUnknown), ("text", BadNeeds),
+     ("text=text,text=label", BadNeeds)],
+)  # fmt: skip
+def test_columns_that_cannot_be_are_refused(tmp_path, columns, error):
+    """Not there, read by no such task, written otherwise, said twice."""
+    with pytest.raises(error):
+        read(f"{a_table(tmp_path, many())}#columns={columns}")
+
+
+@pytest.mark.parametrize("column", ["plain", "a, b", "#calibration=x", "100 %", "für=alle"])
+def test_what_is_said_of_data_is_one_word_that_reads_the_same_again(column):
+    """Whatever signs a column's name has."""
+    said = examples.DataName(
+        path="rows.csv", labels_are_positions=True, calibration="c.csv", columns={"text": column}
+    )
+
+    assert examples.parse(str(said)) == said
+
+
+def test_columns_are_no_use_for_pictures(tmp_path):
+    """Their folders say what is what."""
+    with pytest.raises(DataUnreadable):
+        read(f"{tmp_path}#columns=image=x", task=Task.IMAGE_CLASSIFICATION, image_size=8)
 
 
 def test_a_file_that_is_called_so_keeps_its_name(tmp_path):

@@ -1,24 +1,16 @@
 """Data sets of the Hub as examples, through the real datasets client against a hub on loopback."""
 
-import csv
 import io
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.factories import a_profile
-from tests.hub_server import a_hub
+from tests.hub_sets import answers_of, described, parquet, table
 from wizard import examples, library
 from wizard.errors import DatasetUnusable, DataUnreadable
 from wizard.examples import hub_data
 
 pytestmark = pytest.mark.slow  # each asks a fresh process that loads the real client
-
-pa = pytest.importorskip("pyarrow")
 
 CODE = """
 import json, sys, tempfile
@@ -48,24 +40,7 @@ for name, kind, seed in asked:
             told[f"{name} {kind} {seed}"] = {"code": said.code, "message": said.message}
 print(json.dumps(told))
 """
-ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("lights_on", "lights_off", "play_music")
-
-
-def parquet(columns):
-    import pyarrow.parquet
-
-    file = io.BytesIO()
-    pyarrow.parquet.write_table(pa.table(columns), file)
-    return file.getvalue()
-
-
-def described(features, files):
-    """A data set's card, as the Hub has it."""
-    listed = "".join(f"  - split: {split}\n    path: {path}\n" for split, path in files.items())
-    told = "\n".join(f"  {line}" for line in features.splitlines())
-    configs = f"configs:\n- config_name: default\n  data_files:\n{listed}"
-    return f"---\ndataset_info:\n{told}\n{configs}---\n".encode()
 
 
 CLASSES = (
@@ -81,12 +56,6 @@ def a_picture(shade):
     file = io.BytesIO()
     Image.new("RGB", (16, 16), (shade, 0, 255 - shade)).save(file, "PNG")
     return {"bytes": file.getvalue(), "path": None}
-
-
-def table(rows):
-    file = io.StringIO()
-    csv.writer(file).writerows(rows)
-    return file.getvalue().encode()
 
 
 def put(hub):
@@ -141,28 +110,7 @@ ASKED = [
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
     """What one process of the real client found, by name, kind of model and seed."""
-    home = tmp_path_factory.mktemp("client")
-    with a_hub() as hub:
-        put(hub)
-        done = subprocess.run(
-            [sys.executable, "-c", CODE],
-            input=json.dumps(ASKED),
-            capture_output=True,
-            text=True,
-            timeout=240,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "HF_HUB_OFFLINE": "0",  # exports made by other tests of this process set it
-                "PYTHONPATH": str(ROOT),
-                "HF_ENDPOINT": hub.url,
-                "HF_HOME": str(home),
-            },
-        )
-    assert done.stdout, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert len(found) == len(ASKED)
-    return found
+    return answers_of(CODE, ASKED, tmp_path_factory.mktemp("client"), put)
 
 
 def test_columns_are_guessed_by_their_kind_and_said(told):

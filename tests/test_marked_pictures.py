@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.factories import an_image_profile
 from wizard import examples
-from wizard.errors import DataEmpty, DataUnreadable
+from wizard.errors import DataEmpty, DataUnreadable, LabelsUnknown
 from wizard.examples import marked, pictures
 from wizard.measure.answered import Answered
 from wizard.measure.reducers import boxes as box_reducer
@@ -173,6 +173,37 @@ def test_boxes_come_from_a_coco_file(tmp_path):
 
     assert found.answers == (("0.100000 0.100000 0.500000 0.500000 cat",),)
     assert found.notes == ("1 pictures have no marks and were left out.",)
+
+
+def drawn(tmp_path, kind):
+    """A ZIP of 25 pictures with one thing of that kind in each."""
+    coco = {
+        "images": [
+            {"id": at, "file_name": f"{at}.png", "width": 60, "height": 40} for at in range(25)
+        ],
+        "categories": [{"id": 3, "name": kind}],
+        "annotations": [
+            {"image_id": at, "category_id": 3, "bbox": [6, 4, 30, 20]} for at in range(25)
+        ],
+    }
+    pictures = {f"{at}.png": a_picture(at) for at in range(25)}
+    return an_archive(tmp_path, {**pictures, "boxes.json": json.dumps(coco)})
+
+
+def test_boxes_are_named_as_the_model_names_them(tmp_path):
+    """The user's file may write a label another way."""
+    model = an_image_profile(task=Task.OBJECT_DETECTION, labels=("traffic_light", "dog"))
+    rows = examples.read(model, str(drawn(tmp_path, "Traffic light")), seed=0, scratch=tmp_path)
+
+    assert {one.split(" ", 4)[4] for row in rows.test.answers for one in row} == {"traffic_light"}
+
+
+def test_boxes_of_what_the_model_does_not_know_are_refused(tmp_path):
+    """As any other label would be."""
+    model = an_image_profile(task=Task.OBJECT_DETECTION, labels=("traffic_light", "dog"))
+
+    with pytest.raises(LabelsUnknown):
+        examples.read(model, str(drawn(tmp_path, "zebra")), seed=0, scratch=tmp_path)
 
 
 @pytest.mark.parametrize("broken", ["{", "[]", '{"images": []}', '{"images": [{"id": 1}]}'])

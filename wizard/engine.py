@@ -407,14 +407,20 @@ def verify(folder: Path, receipt: Path | None = None) -> bundle.Verified:
     return bundle.verify(folder, receipt)
 
 
-def data_name(path: str, *, by_index: bool, calibration: str | None) -> str:
-    """The data and what is said about it, as the one word that Needs.data holds."""
+def data_name(
+    path: str, *, by_index: bool, calibration: str | None, columns: Sequence[str] = ()
+) -> str:
+    """The data and what is said about it, as the one word that Needs.data holds.
+
+    `columns` are `text=COLUMN` each. Raises BadNeeds.
+    """
     said = examples.parse(path)
     return str(
         replace(
             said,
             labels_are_positions=by_index or said.labels_are_positions,
             calibration=calibration or said.calibration,
+            columns=examples.stated(list(columns)) if columns else said.columns,
         )
     )
 

@@ -179,6 +179,18 @@ class ColumnMissing(BadInput):
     code = "column-missing"
 
 
+class ColumnNotThere(BadInput):
+    """The column that the user named is not in the data. Facts: path, column, columns."""
+
+    code = "column-not-there"
+
+
+class ColumnRoleUnknown(BadInput):
+    """A column was named for something that the task does not read. Facts: path, role, roles."""
+
+    code = "column-role-unknown"
+
+
 class LabelsUnknown(BadInput):
     """Labels in the data that the model does not have. Facts: labels, known."""
 

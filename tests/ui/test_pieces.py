@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.factories import a_profile
+from tests.factories import a_profile, some_needs
 from tests.ui.fake_engine import FakeEngine
 from wizard.errors import BadNeeds, ModelNotFound, PortTaken, QueueFull
 from wizard.nouns import Basis, Explained, ModelRef, Quantity, Source
-from wizard.ui import api, app, overlay, pieces
+from wizard.ui import api, app, overlay, pieces, step_quality
 from wizard.ui.desk import Desk
 from wizard.ui.session import Session
 
@@ -68,6 +68,35 @@ def test_a_hosted_app_reads_no_file_by_name(hosted):
     profile = hosted.engine.examine(ModelRef(source=Source.SAMPLE, name="intents"))
     with pytest.raises(BadNeeds):
         api.needs_of(hosted, profile, {"data": "/etc/passwd"})
+    with pytest.raises(BadNeeds):
+        api.needs_of(hosted, profile, {"data": "hub:me/set#calibration=/etc/passwd"})
+
+
+def asked_on_the_page(**answers):
+    """What step 3 makes of its widgets' values."""
+    view = step_quality.View(*step_quality.View._fields)
+    values = dict.fromkeys(step_quality.View._fields) | {"points": 1.0, "data": "hub"} | answers
+    return step_quality.read(view, values, some_needs()).data
+
+
+def test_the_page_says_which_column_is_what():
+    """Behind the data set's name, or the file's."""
+    columns = "text=utterance, label=intent"
+
+    assert asked_on_the_page(set="me/a", split="dev", columns=columns) == (
+        f"hub:me/a::dev#columns={columns}"
+    )
+    assert asked_on_the_page(data="file", file="/up/a.csv", columns=columns) == (
+        f"/up/a.csv#columns={columns}"
+    )
+
+
+@pytest.mark.parametrize("box", ["set", "config", "split"])
+def test_a_data_set_s_name_names_no_file_of_the_server(box):
+    """Not even behind a sign that the engine would understand."""
+    with pytest.raises(BadNeeds):
+        asked_on_the_page(**{"set": "me/a", box: "me/a#calibration=/etc/passwd"})
+    assert "#calibration" not in asked_on_the_page(set="me/a", columns="text=a#calibration=/b")
 
 
 @pytest.mark.parametrize("asked", [{"latncy": 5}, {"latency_ms": "5"}, {"priority": "best"}, []])

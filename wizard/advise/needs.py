@@ -129,6 +129,9 @@ def _others(needs: Needs) -> list[str]:
     named = parse(needs.data)
     if named.path != "sample":
         words += ["--data", named.path]
+    if named.columns:
+        pairs = (f"{role}={column}" for role, column in named.columns.items())
+        words += ["--columns", *pairs]
     if named.labels_are_positions:
         words += ["--labels", "index"]
     if named.calibration:

@@ -210,6 +210,7 @@ def _data(options: argparse.Namespace) -> str:
     return engine.data_name(
         typed if typed == "sample" or typed.startswith("hub:") else _absolute(typed),
         by_index=options.labels == "index",
+        columns=options.columns,
         calibration=_absolute(options.calibration) if options.calibration else None,
     )
 

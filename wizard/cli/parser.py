@@ -137,6 +137,13 @@ def _contract(command: Parser) -> None:
         default="name",
         help="numbers in the data are names, or positions in the model's list",
     )
+    command.add_argument(
+        "--columns",
+        metavar="text=COLUMN",
+        nargs="+",
+        default=[],
+        help="which column is read as what, where names do not tell",
+    )
     command.add_argument("--calibration", metavar="FILE", help="other examples, to calibrate with")
     command.add_argument("--tokens", type=int, help="tokens of one request")
     command.add_argument("--seed", type=int, default=0)

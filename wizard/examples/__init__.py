@@ -7,7 +7,7 @@ Does not cover: what a model answers to them (measure).
 """
 
 from wizard.examples.feeds import Feeds, load_feeds
-from wizard.examples.naming import DataName, parse
+from wizard.examples.naming import DataName, parse, stated
 from wizard.examples.pictures import as_png
 from wizard.examples.prepare import prepare
 from wizard.examples.reading import Rows, bundled_requests, pick, read, read_one
@@ -30,5 +30,6 @@ __all__ = [
     "prepare",
     "read",
     "read_one",
+    "stated",
     "typed",
 ]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 MARKED = Sort(suffixes=pictures.PICTURES.suffixes | {".json"}, one="an image", many="pictures")
+NUMBERS = 4  # in front of the label of each thing: left, top, width, height
 MASK_FOLDERS, MASK_ENDINGS = {"mask", "masks", "annotation", "annotations"}, ("_mask", "-mask")
 
 

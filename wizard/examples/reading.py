@@ -11,7 +11,7 @@ import csv
 import hashlib
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from wizard.errors import (
     LabelsUnknown,
     TooFewRows,
 )
-from wizard.examples import archives, hub_data, marked, naming, pictures, sounds, tables
+from wizard.examples import archives, hub_data, hub_rows, marked, naming, pictures, sounds, tables
+from wizard.examples.columns import NOTHING
 from wizard.nouns import ExampleSet, ModelProfile, Source
 
 ROWS_NEEDED = 20
@@ -82,7 +83,7 @@ def read(
     if named.path.startswith(hub_data.PREFIX):
         found = _brought(profile, named, seed, most, scratch)
     else:
-        found = _read(profile, named.path, seed, most, scratch)
+        found = _read(profile, named.path, seed, most, scratch, named.columns)
     checked = _labels_known(found, profile, stated=named.labels_are_positions)
     if len(checked) < ROWS_NEEDED:
         raise TooFewRows(rows=len(checked), needed=ROWS_NEEDED)
@@ -112,12 +113,20 @@ def _with_calibration(
 
 
 def _read(
-    profile: ModelProfile, data: str, seed: int, limit: int, scratch: Path | None
+    profile: ModelProfile,
+    data: str,
+    seed: int,
+    limit: int,
+    scratch: Path | None,
+    columns: Mapping[str, str] = NOTHING,
 ) -> ExampleSet:
     path = Path(data)
     if not path.exists():
         raise DataNotFound(path=data)
     card = tasks.card_of(profile.task)
+    if columns and card.rows != "table":
+        because = "its folders and the table beside them tell what is what, not columns"
+        raise DataUnreadable(path=path.name, because=because)
     if card.rows in LABELLED:
         choose = LABELLED[card.rows]
         return pictures.read(path, choose=choose, seed=seed, limit=limit, scratch=scratch)
@@ -127,7 +136,7 @@ def _read(
     if card.rows == "sounds":
         spoken = not card.labels
         return sounds.read(path, spoken=spoken, seed=seed, limit=limit, scratch=scratch)
-    return tables.read(path, profile, seed=seed, limit=limit)
+    return tables.read(path, profile, seed=seed, limit=limit, columns=columns)
 
 
 def _brought(
@@ -135,9 +144,12 @@ def _brought(
 ) -> ExampleSet:
     """Rows of a data set on the Hub: brought here as a file, then read like one."""
     place = scratch or archives.temporary("dataset")
-    found = hub_data.bring(named.path, profile, place, by_position=named.labels_are_positions)
-    rows = _read(profile, str(found.path), seed, limit, scratch)
-    return replace(rows, origin=found.origin, notes=(*found.notes, *rows.notes))
+    found = hub_data.bring(named, profile, place)
+    table = tasks.card_of(profile.task).rows == "table"
+    said = named.columns if table else NOTHING
+    rows = _read(profile, str(found.path), seed, limit, scratch, said)
+    notes = (one for one in rows.notes if hub_rows.TABLE not in one)  # a file of our own
+    return replace(rows, origin=found.origin, notes=(*found.notes, *notes))
 
 
 def read_one(profile: ModelProfile, path: Path, scratch: Path) -> ExampleSet:
@@ -225,6 +237,8 @@ def _labels_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> E
     of_the_model = tasks.card_of(profile.task).labels and not rows.candidates
     if not of_the_model or not profile.labels or not (rows.labels or rows.answers):
         return rows
+    if rows.answers and rows.images is not None:
+        return _boxes_known(rows, profile, stated=stated)
     if rows.answers:
         return _tags_known(rows, profile, stated=stated)
     used = set(rows.labels)
@@ -245,10 +259,29 @@ def _tags_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> Exa
         if len(text.split()) != len(tags):
             because = f"row {at + 1} has {len(text.split())} words and {len(tags)} tags"
             raise DataUnreadable(path=rows.origin, because=because)
-    used = sorted({tag for tags in rows.answers for tag in tags})
-    flat = replace(rows, labels=tuple(used), answers=(), columns={})
-    named = dict(zip(used, _labels_known(flat, profile, stated=stated).labels, strict=True))
+    named = _each_known({tag for tags in rows.answers for tag in tags}, rows, profile, stated)
     return replace(rows, answers=tuple(tuple(named[one] for one in tags) for tags in rows.answers))
+
+
+def _boxes_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> ExampleSet:
+    """The same for things in pictures: behind its four numbers each has its label."""
+    framed = [[one.split(" ", marked.NUMBERS) for one in things] for things in rows.answers]
+    named = _each_known({one[-1] for things in framed for one in things}, rows, profile, stated)
+    answers = tuple(
+        tuple(" ".join((*numbers, named[label])) for *numbers, label in things) for things in framed
+    )
+    return replace(rows, answers=answers)
+
+
+def _each_known(
+    used: Set[str], rows: ExampleSet, profile: ModelProfile, stated: bool
+) -> Mapping[str, str]:
+    """The model's label for each label used."""
+    known = tuple(sorted(used))
+    if not known:
+        return {}
+    flat = replace(rows, labels=known, answers=(), columns={}, images=None)
+    return dict(zip(known, _labels_known(flat, profile, stated=stated).labels, strict=True))
 
 
 def _by_position(rows: ExampleSet, known: Sequence[str]) -> ExampleSet:

@@ -10,15 +10,17 @@ import codecs
 import csv
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
 from wizard import tasks
 from wizard.errors import ColumnMissing, DataEmpty, DataUnreadable
-from wizard.examples import cells
+from wizard.examples import cells, columns
+from wizard.examples.columns import NOTHING
 from wizard.nouns import ExampleSet, ModelProfile
 from wizard.tasks import Layout
 
@@ -49,8 +51,18 @@ class Columns:
         return found if answered and all(found) else ()
 
 
-def read(path: Path, profile: ModelProfile, *, seed: int, limit: int) -> ExampleSet:
-    """The rows of a table, at most `limit` of them, no text twice."""
+def read(
+    path: Path,
+    profile: ModelProfile,
+    *,
+    seed: int,
+    limit: int,
+    columns: Mapping[str, str] = NOTHING,
+) -> ExampleSet:
+    """The rows of a table, at most `limit` of them, no text twice.
+
+    `columns` are those that the user named, by what they are read as.
+    """
     if path.is_dir():
         raise DataUnreadable(path=path.name, because="it is a folder, and texts need a file")
     if path.suffix.lower() != PARQUET:
@@ -59,16 +71,16 @@ def read(path: Path, profile: ModelProfile, *, seed: int, limit: int) -> Example
     first = next(rows, None)
     if first is None:
         raise DataEmpty(path=path.name)
-    columns, said = _choose(list(first), profile, path.name)
-    drawn = _drawn(chain([first], rows), columns, seed, limit)
-    return _example_set(path.name, drawn, columns, said)
+    chosen, said = _choose(list(first), profile, path.name, columns)
+    drawn = _drawn(chain([first], rows), chosen, seed, limit)
+    return _example_set(path.name, drawn, chosen, said)
 
 
 def read_bundled(path: Path, profile: ModelProfile) -> ExampleSet:
     """A sample's own file; its columns have names that every layout knows."""
     rows = list(_rows(path))
-    columns, _ = _choose(list(rows[0]), profile, path.name)
-    return _example_set(path.parent.parent.name, _Drawn(rows=rows), columns, "")
+    chosen, _ = _choose(list(rows[0]), profile, path.name)
+    return _example_set(path.parent.parent.name, _Drawn(rows=rows), chosen, "")
 
 
 def _looks_like_text(path: Path) -> None:
@@ -171,19 +183,19 @@ def _csv_rows(file: Iterator[str], path: Path) -> Iterator[Row]:
     # A header of one column needs no delimiter, and commas in its texts are commas.
     delimiter = max(",;\t", key=header.count)
     delimiter = delimiter if delimiter in header else NO_DELIMITER
-    columns = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-    if not any(columns):
+    names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+    if not any(names):
         raise DataEmpty(path=path.name)
     reader = csv.reader(file, delimiter=delimiter)
     for row in reader:
-        if len(row) > len(columns) and any(cell.strip() for cell in row[len(columns) :]):
+        if len(row) > len(names) and any(cell.strip() for cell in row[len(names) :]):
             because = (
-                f"line {reader.line_num + 1} has {len(row)} cells and the header {len(columns)}; "
+                f"line {reader.line_num + 1} has {len(row)} cells and the header {len(names)}; "
                 "put quotes around texts that hold a comma"
             )
             raise DataUnreadable(path=path.name, because=because)
         if any(cell.strip() for cell in row):
-            yield dict(zip(columns, row, strict=False))
+            yield dict(zip(names, row, strict=False))
 
 
 @dataclass(slots=True)
@@ -197,7 +209,7 @@ class _Drawn:
     seed: int = 0
 
 
-def _drawn(rows: Iterator[Row], columns: Columns, seed: int, limit: int) -> _Drawn:
+def _drawn(rows: Iterator[Row], chosen: Columns, seed: int, limit: int) -> _Drawn:
     """A uniform sample in one pass (Vitter's algorithm R), in the file's order.
 
     A text that stands there again is passed over, whatever its label: it must not come into
@@ -208,7 +220,7 @@ def _drawn(rows: Iterator[Row], columns: Columns, seed: int, limit: int) -> _Dra
     kept: list[tuple[int, Row]] = []
     seen: set[int] = set()
     for row in rows:
-        content = columns.content(row)
+        content = chosen.content(row)
         if not content:
             drawn.unusable += 1
             continue
@@ -228,21 +240,30 @@ def _drawn(rows: Iterator[Row], columns: Columns, seed: int, limit: int) -> _Dra
     return drawn
 
 
-def _choose(names: list[str], profile: ModelProfile, origin: str) -> tuple[Columns, str]:
-    """The columns by their names, in the first of the task's layouts that fits, and a sentence."""
+def _choose(
+    names: list[str], profile: ModelProfile, origin: str, named: Mapping[str, str] = NOTHING
+) -> tuple[Columns, str]:
+    """The columns named by the user, else by their names, and a sentence.
+
+    Of the task's layouts the first that fits.
+    """
     card = tasks.card_of(profile.task)
+    guess = partial(columns.guess, names, columns=named, origin=origin)
+    columns.check(
+        named, [role for one in card.layouts for role in (*one.texts, one.answer)], origin
+    )
     for layout in card.layouts:
-        texts = [_guess(names, known) for known in layout.texts]
+        texts = [guess(known) for known in layout.texts]
         if layout.as_is and len(texts) == len(names) == 1:
             texts = [texts[0] or names[0]]
-        answer = _guess(names, layout.answer) or ""
+        answer = guess(layout.answer) or ""
         if layout.kind == "label" and not profile.labels:
             answer = ""
         if all(texts) and (answer or not layout.must_answer):
             chosen = tuple(one for one in texts if one)
             return Columns(layout=layout, texts=chosen, answer=answer), _said(chosen, answer)
     wanted = card.layouts[-1].texts
-    missing = next(one[0] for one in wanted if _guess(names, one) is None)
+    missing = next(one[0] for one in wanted if guess(one) is None)
     raise ColumnMissing(path=origin, column=missing, columns=", ".join(names[:12]))
 
 
@@ -255,18 +276,18 @@ def _said(texts: tuple[str, ...], answer: str) -> str:
     return said + (f" and '{answer}' as its label." if answer else "; there are no labels.")
 
 
-def _example_set(origin: str, drawn: _Drawn, columns: Columns, said: str) -> ExampleSet:
-    rows, answer, layout = drawn.rows, columns.answer, columns.layout
+def _example_set(origin: str, drawn: _Drawn, chosen: Columns, said: str) -> ExampleSet:
+    rows, answer, layout = drawn.rows, chosen.answer, chosen.layout
     names = rows[0] if rows else ()
-    others = [name for name in names if name not in {*columns.texts, answer}]
+    others = [name for name in names if name not in {*chosen.texts, answer}]
     texts = [
-        tuple(cells.text(row[name], layout.text_kind) for name in columns.texts) for row in rows
+        tuple(cells.text(row[name], layout.text_kind) for name in chosen.texts) for row in rows
     ]
     told = [row[answer] for row in rows] if answer else []
     return ExampleSet(
         origin=origin,
-        inputs=tuple(text[0] for text in texts) if len(columns.texts) == 1 else (),
-        pairs=tuple((text[0], text[1]) for text in texts) if len(columns.texts) == 2 else (),
+        inputs=tuple(text[0] for text in texts) if len(chosen.texts) == 1 else (),
+        pairs=tuple((text[0], text[1]) for text in texts) if len(chosen.texts) == 2 else (),
         labels=tuple(one.strip() for one in told) if layout.kind in {"label", "choice"} else (),
         candidates=tuple(sorted({one.strip() for one in told})) if layout.kind == "choice" else (),
         target=tuple(cells.number(one, answer, origin) for one in told)
@@ -292,8 +313,3 @@ def _notes(drawn: _Drawn, said: str) -> tuple[str, ...]:
     if drawn.unusable:
         notes.append(f"{drawn.unusable} rows lack a text or its answer and were left out.")
     return (*notes, said) if said else tuple(notes)
-
-
-def _guess(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    lowered = {column.casefold(): column for column in columns}
-    return next((lowered[name] for name in names if name in lowered), None)

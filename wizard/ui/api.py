@@ -43,6 +43,7 @@ KNOWN = {
     "improve",
     "afresh",
 }
+CALIBRATION = "#calibration="  # as examples.naming writes it
 NOT_HERE = "files cannot be named in the hosted app; use \u201csample\u201d, or upload in the page"
 
 
@@ -194,6 +195,8 @@ def _priority(asked: dict[str, Any]) -> Priority:
 def _data(desk: Desk, asked: dict[str, Any]) -> str:
     data = str(asked.get("data", "sample"))
     if desk.hosted and data != "sample" and not data.startswith("hub:"):
+        raise BadNeeds(name="data", value=data, because=NOT_HERE)
+    if desk.hosted and CALIBRATION in data:  # a path of the server's behind a data set's name
         raise BadNeeds(name="data", value=data, because=NOT_HERE)
     return data
 

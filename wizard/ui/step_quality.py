@@ -45,6 +45,7 @@ class View(NamedTuple):
     set: Any
     config: Any
     split: Any
+    columns: Any
     check: Any
     rows: Any
     alert: Any
@@ -53,7 +54,7 @@ class View(NamedTuple):
 
     def answers(self) -> list[Any]:
         """The widgets that hold an answer."""
-        named = [self.set, self.config, self.split]
+        named = [self.set, self.config, self.split, self.columns]
         return [self.tolerance, self.points, self.data, self.pasted, self.file, *named]
 
 
@@ -88,6 +89,16 @@ def draw(desk: Desk) -> View:
     )
     pasted, file = _own_examples()
     hub, named = _on_the_hub()
+    columns = gr.Textbox(
+        label=words.COLUMNS,
+        info=words.COLUMNS_HINT,
+        placeholder=words.COLUMNS_PLACEHOLDER,
+        max_lines=1,
+        max_length=400,
+        visible=False,
+        elem_id="data-columns",
+        interactive=True,
+    )
     check = gr.Button(words.CHECK, visible=False, elem_id="check")
     rows = gr.HTML("", elem_id="rows", apply_default_css=False)
     alert = gr.HTML("", elem_id="alert-quality", apply_default_css=False)
@@ -96,7 +107,7 @@ def draw(desk: Desk) -> View:
         forward = gr.Button(
             words.NEXT_PLAN, variant="primary", elem_id="next-quality", elem_classes="waits"
         )
-    last = (check, rows, alert, back, forward)
+    last = (columns, check, rows, alert, back, forward)
     return View(tolerance, points, meaning, data, pasted, file, hub, *named, *last)
 
 
@@ -160,15 +171,21 @@ def _data(view: View, values: Values) -> str:
     if values[view.data] == words.DATA_FILE:
         if not values[view.file]:
             raise BadNeeds(name=words.FILE, value="empty", because=words.NO_FILE)
-        return str(values[view.file])
+        return str(values[view.file]) + _columns(view, values)
     if values[view.data] == words.DATA_PASTED:
         text = (values[view.pasted] or "").strip()
         if not text:
             raise BadNeeds(name=words.PASTED, value="empty", because=words.NO_EXAMPLES)
         return str(_kept(text))
     if values[view.data] == words.DATA_HUB:
-        return _set(view, values)
+        return _set(view, values) + _columns(view, values)
     return "sample"
+
+
+def _columns(view: View, values: Values) -> str:
+    """What the user says of the columns, behind the data's name."""
+    said = (values[view.columns] or "").strip()
+    return f"#columns={said.replace('#', '%23')}" if said else ""
 
 
 def _set(view: View, values: Values) -> str:
@@ -177,6 +194,8 @@ def _set(view: View, values: Values) -> str:
     name = parts[0].removeprefix("https://huggingface.co/datasets/").strip("/")
     if not name:
         raise BadNeeds(name=words.SET, value="empty", because=words.NO_SET)
+    if any("#" in part for part in parts):  # what stands behind it may name files of this machine
+        raise BadNeeds(name=words.SET, value=name, because=words.NO_SET)
     return "hub:" + ":".join((name.removeprefix("hub:"), *parts[1:])).rstrip(":")
 
 
@@ -314,6 +333,7 @@ def wire(page: Page, desk: Desk) -> None:
             view.pasted: gr.Textbox(visible=chosen == words.DATA_PASTED),
             view.file: gr.File(visible=chosen == words.DATA_FILE),
             view.hub: gr.Row(visible=chosen == words.DATA_HUB),
+            view.columns: gr.Textbox(visible=chosen in {words.DATA_FILE, words.DATA_HUB}),
             view.check: gr.Button(visible=chosen != words.DATA_BUNDLED),
             view.rows: "",
         }
@@ -339,7 +359,7 @@ def wire(page: Page, desk: Desk) -> None:
     levels = {name: float(name) for _, name in words.TOLERANCES if name != words.OWN}
     for event in tie(view.tolerance, view.points, levels, words.OWN):
         desk.on(event.then, said, [page.session, view.points], [view.meaning], view.alert)
-    boxes = [view.pasted, view.file, view.hub, view.check, view.rows]
+    boxes = [view.pasted, view.file, view.hub, view.columns, view.check, view.rows]
     event = desk.on(view.data.input, kind, inputs, boxes, view.alert)
     arrive(event, page, desk)
     desk.on(view.check.click, look, inputs, [view.rows], view.alert)
