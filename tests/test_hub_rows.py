@@ -8,7 +8,7 @@ import wave
 
 import pytest
 
-from tests.hub_sets import answers_of, described, pa, parquet, table
+from tests.hub_sets import ROOT, answers_of, described, pa, parquet, table
 
 pytestmark = pytest.mark.slow  # a fresh process that loads the real client
 
@@ -164,6 +164,17 @@ def put(hub):
         "features:\n- name: image\n  dtype: image\n- name: annotation\n  dtype: image\n",
         {"image": each(a_picture), "annotation": masks},
     )
+    # A stranger's cells may name any file of the machine that reads them.
+    mine = {"bytes": None, "path": str(ROOT / "assets" / "not-here.png")}
+    local = {"bytes": None, "path": f"file://{__file__}"}
+    publish(
+        "me/sly",
+        "features:\n- name: image\n  dtype: image\n" + label,
+        {
+            "image": each(lambda at: (mine, local, {"bytes": None, "path": __file__})[at % 3]),
+            "label": labels,
+        },
+    )
     # Files of the repository instead of bytes in a table, as `imagefolder` and `audiofolder`.
     hub.datasets["me/folder"] = {
         f"test/{('three', 'seven')[at % 2]}/{at}.png": a_picture(at)["bytes"] for at in range(ROWS)
@@ -196,6 +207,7 @@ ASKED = [
     ("masks", "hub:me/outlined"),
     ("masks", "hub:me/outlined#columns=image=annotation,mask=image"),
     ("pictures", "hub:me/folder"),
+    ("pictures", "hub:me/sly"),
     ("sounds", "hub:me/outlined"),
     ("sounds", "hub:me/heard#columns=audio=label"),
 ]
@@ -293,6 +305,7 @@ def test_the_user_names_the_columns(told):
         ("text hub:me/odd-names#columns=picture=said", "column-role-unknown", "text, label"),
         ("text hub:me/odd-names#columns=said", "bad-needs", "text=COLUMN"),
         ("masks hub:me/outlined#columns=image=annotation,mask=image", "data-unreadable", "colours"),
+        ("pictures hub:me/sly", "dataset-unusable", "not one of its pictures could be read"),
         ("sounds hub:me/outlined", "dataset-unusable", "no sounds; its columns are image"),
         ("sounds hub:me/heard#columns=audio=label", "dataset-unusable", "'label' holds no sounds"),
     ],

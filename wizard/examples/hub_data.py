@@ -9,6 +9,7 @@ The datasets library is imported in a child process only, and it runs no code of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 from wizard import hub, library, tasks
 from wizard.errors import DatasetUnusable, RepoNotFound
-from wizard.examples import hub_rows
+from wizard.examples import hub_cells, hub_rows
 from wizard.examples.naming import DataName
 from wizard.nouns import ModelProfile, ModelRef, Source
 
@@ -67,12 +68,12 @@ def bring(data: DataName, profile: ModelProfile, scratch: Path) -> Brought:
     with _errors(named):
         config = _config(named, commit)
         split = _split(named, config, commit)
-        rows = hub_rows.Rows(
+        rows = hub_cells.Rows(
             stream=_stream(named, config, split, commit),
             card=tasks.card_of(profile.task),
             profile=profile,
             name=str(named),
-            open=_opener(),
+            open=_opener(named, commit),
             by_position=data.labels_are_positions,
             columns=data.columns,
         )
@@ -146,13 +147,22 @@ def _stream(named: Named, config: str, split: str, commit: str) -> Any:
     )
 
 
-def _opener() -> Callable[[str], bytes]:
-    """What reads a file that a row names: part of the repository, as the data sets' client says."""
+def _opener(named: Named, commit: str) -> Callable[[str], bytes]:
+    """What reads a file that a row names, as the data sets' client spells it.
+
+    Only of this repository, or in an archive there: a cell is a stranger's, and could name any file
+    of this machine or any address.
+    """
     import fsspec
 
+    there = re.escape(f"hf://datasets/{named.name}@{commit}/")
+    allowed = re.compile(rf"((zip|tar)://[^:]+::)?{there}[^:]+")
+
     def opened(path: str) -> bytes:
+        if not allowed.fullmatch(path):
+            return b""
         with fsspec.open(path, "rb", hf={"token": hub.token()}) as file:
-            content: bytes = file.read(hub_rows.LARGEST_FILE + 1)
+            content: bytes = file.read(hub_cells.LARGEST_FILE + 1)
         return content
 
     return opened

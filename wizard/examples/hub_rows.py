@@ -1,9 +1,8 @@
 """Rows of a data set on the Hub, written as the file or folder that our readers know.
 
 Covers: tables, pictures by label, with masks or with boxes, sounds with labels or transcripts;
-columns by what the user said, their names or their kind; class numbers as names, also in lists;
-media that lie in files of the repository. Does not cover: which rows (hub_data.py), reading what
-was written (tables.py, pictures.py, marked.py, sounds.py).
+which columns they are made of. Does not cover: which rows (hub_data.py), what is in a cell
+(hub_cells.py), reading what was written (tables.py, pictures.py, marked.py, sounds.py).
 """
 
 from __future__ import annotations
@@ -12,27 +11,30 @@ import csv
 import io
 import itertools
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wizard.errors import DatasetUnusable
 from wizard.examples import columns
+from wizard.examples.hub_cells import (
+    Rows,
+    content_of,
+    contents,
+    label_of,
+    media,
+    names_of,
+    plain,
+    reader,
+)
 from wizard.examples.sounds import LABEL as HEARD
 from wizard.examples.sounds import SAID
-from wizard.nouns import ModelProfile
-from wizard.tasks import Layout, TaskCard
+from wizard.tasks import Layout
 
 FIRST_ROWS = 20_000  # of these a sample is drawn; a larger set is not read to its end
 FIRST_PICTURES = 3_000
 FIRST_SOUNDS = 1_500
-LARGEST_FILE = 50 * 2**20
-MOST_BYTES = 2 * 10**9  # of pictures or sounds together
-AT_ONCE = 8  # files of a repository that are fetched together
 TABLE = "rows.csv"
 PICTURE = ("image", "picture", "img", "photo", "pixel_values")
 MASK = ("mask", "annotation", "segmentation_mask", "label", "labels", "segmentation", "seg")
@@ -43,37 +45,6 @@ BOX, KIND = (
     ("category", "category_id", "label", "labels", "class"),
 )
 SOUND = ("audio", "speech", "recording", "file")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """A stream of rows with what is known of it. `open` reads a file of the repository."""
-
-    stream: Any
-    card: TaskCard
-    profile: ModelProfile
-    name: str
-    open: Callable[[str], bytes]
-    by_position: bool = False
-    columns: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def features(self) -> Mapping[str, Any]:
-        """The kind of each column; None for each where the stream does not know."""
-        known: Mapping[str, Any] | None = self.stream.features
-        return known or dict.fromkeys(next(iter(self.stream), {}))
-
-    @property
-    def slug(self) -> str:
-        """The data set's name as that of a file, which sentences about the rows show."""
-        return re.sub(r"[^\w.-]+", "_", self.name.removeprefix("hub:"))
-
-    @property
-    def bare(self) -> bool:
-        """Whether class numbers stay numbers: as the user says, or because labels have no names."""
-        labels = self.profile.labels
-        unnamed = all(one.startswith("LABEL_") for one in labels)
-        return bool(labels) and (self.by_position or unnamed)
 
 
 def written(rows: Rows, place: Path) -> tuple[Path, list[str]]:
@@ -87,14 +58,13 @@ def written(rows: Rows, place: Path) -> tuple[Path, list[str]]:
 def _table(rows: Rows, place: Path) -> tuple[Path, list[str]]:
     """JSON lines, columns under names that are understood."""
     renamed, said = _renamed(rows)
-    read = {name: _reader(kind, bare=rows.bare) for name, kind in rows.features.items()}
+    read = {name: reader(kind, bare=rows.bare) for name, kind in rows.features.items()}
     spread, more = _spread(rows)
     path = place / f"{rows.slug}.jsonl"
     with path.open("w", encoding="utf-8") as file:
         for row in itertools.islice(rows.stream, FIRST_ROWS):
             told = {
-                renamed.get(name, name): read.get(name, _plain)(value)
-                for name, value in row.items()
+                renamed.get(name, name): read.get(name, plain)(value) for name, value in row.items()
             }
             for old, names in spread.items():
                 told |= {new: (row[old] or {}).get(part, "") for new, part in names.items()}
@@ -106,7 +76,7 @@ def _renamed(rows: Rows) -> tuple[dict[str, str], list[str]]:
     """Columns that only their kind explains, under the name that the task's layout knows."""
     features, layouts = rows.features, rows.card.layouts
     texts = [name for name, kind in features.items() if getattr(kind, "dtype", "") == "string"]
-    classes = [name for name, kind in features.items() if _names(kind)]
+    classes = [name for name, kind in features.items() if names_of(kind)]
     renamed: dict[str, str] = {}
     layout: Layout | None = layouts[-1] if layouts else None
     if layout is None or len(layout.texts) != 1:
@@ -140,50 +110,17 @@ def _spread(rows: Rows) -> tuple[dict[str, dict[str, str]], list[str]]:
     return {name: {**parts, "source": first, "translation": second}}, [said]
 
 
-def _names(kind: Any) -> list[str]:
-    """The names of a ClassLabel's numbers, or of a list of them; none for any other column."""
-    found = getattr(getattr(kind, "feature", kind), "names", None)
-    return list(found) if isinstance(found, list) else []
-
-
-def _reader(kind: Any, *, bare: bool) -> Callable[[Any], Any]:
-    """How a column's values are written: class numbers as names, where the model has names."""
-    names = _names(kind)
-    if not names or bare:
-        return _plain
-    several = hasattr(kind, "feature")
-    return _each_named(names) if several else _named(names)
-
-
-def _named(names: list[str]) -> Callable[[Any], Any]:
-    """-1 stands for an answer that is held back."""
-
-    def name_of(value: Any) -> Any:
-        return names[value] if isinstance(value, int) and 0 <= value < len(names) else ""
-
-    return name_of
-
-
-def _each_named(names: list[str]) -> Callable[[Any], Any]:
-    one = _named(names)
-    return lambda values: [one(value) for value in values or ()]
-
-
-def _plain(value: Any) -> Any:
-    return "" if value == -1 else value
-
-
 # --------------------------------------------------------------------------- pictures
 
 
 def _by_folder(rows: Rows, place: Path) -> tuple[Path, list[str]]:
     """Pictures as they came, in a folder for each label."""
     columns.check(rows.columns, (PICTURE, LABELS), rows.name)
-    picture = _media(rows, PICTURE, _pictures(rows), "pictures")
-    label = _label(rows, LABELS, picture)
-    read = _reader(rows.features.get(label), bare=rows.bare)
+    picture = media(rows, PICTURE, _pictures(rows), "pictures")
+    label = label_of(rows, LABELS, picture)
+    read = reader(rows.features.get(label), bare=rows.bare)
     home = place / rows.slug
-    for number, content, row in _contents(rows, picture, FIRST_PICTURES):
+    for number, content, row in contents(rows, picture, FIRST_PICTURES, "pictures"):
         told = str(read(row.get(label)) if label and row.get(label) is not None else "")
         folder = home / _folder_name(told) if told.strip() else home
         folder.mkdir(parents=True, exist_ok=True)
@@ -204,14 +141,14 @@ def _beside_masks(rows: Rows, place: Path) -> tuple[Path, list[str]]:
     mask = columns.guess(list(rows.features), MASK, rows.columns, rows.name)
     mask = mask if mask in found else None
     others = [one for one in found if one != mask]
-    picture = _media(rows, PICTURE, others, "pictures")
+    picture = media(rows, PICTURE, others, "pictures")
     if mask is None:
         mask = next((one for one in found if one != picture), None)
     home = place / rows.slug
     (home / "masks").mkdir(parents=True)
-    for number, content, row in _contents(rows, picture, FIRST_PICTURES):
+    for number, content, row in contents(rows, picture, FIRST_PICTURES, "pictures"):
         (home / f"{number:06}.png").write_bytes(content)
-        if mask and (outlined := _content(row[mask], rows)):
+        if mask and (outlined := content_of(row[mask], rows)):
             (home / "masks" / f"{number:06}.png").write_bytes(outlined)
     said = f"The column '{picture}' is read as the picture"
     return home, [said + (f" and '{mask}' as its mask." if mask else "; without masks.")]
@@ -220,13 +157,13 @@ def _beside_masks(rows: Rows, place: Path) -> tuple[Path, list[str]]:
 def _beside_boxes(rows: Rows, place: Path) -> tuple[Path, list[str]]:
     """Pictures with one COCO file beside them."""
     columns.check(rows.columns, (PICTURE, THINGS), rows.name)
-    picture = _media(rows, PICTURE, _pictures(rows), "pictures")
+    picture = media(rows, PICTURE, _pictures(rows), "pictures")
     things = _things(rows)
     home = place / rows.slug
     home.mkdir(parents=True)
     names: dict[str, int] = {}
     coco: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": [], "categories": []}
-    for number, content, row in _contents(rows, picture, FIRST_PICTURES):
+    for number, content, row in contents(rows, picture, FIRST_PICTURES, "pictures"):
         size = _size(content)
         if size is None:
             continue
@@ -266,7 +203,7 @@ def _things(rows: Rows) -> _Things | None:
             continue
         box, kind = (next((one for one in of if one in inside), None) for of in (BOX, KIND))
         if box and kind:
-            return _Things(column=column, box=box, kind=kind, names=_names(inside[kind]))
+            return _Things(column=column, box=box, kind=kind, names=names_of(inside[kind]))
     if columns.stated(rows.columns, THINGS) is not None:
         because = f"its column '{wanted}' does not hold boxes with what is in each"
         raise DatasetUnusable(name=rows.name, because=because)
@@ -318,13 +255,13 @@ def _heard(rows: Rows, place: Path) -> tuple[Path, list[str]]:
     known = SAID if spoken else HEARD
     columns.check(rows.columns, (SOUND, known), rows.name)
     sounds = [name for name, kind in rows.features.items() if isinstance(kind, Audio)]
-    sound = _media(rows, SOUND, sounds, "sounds")
-    answer = _label(rows, known, sound)
-    read = _reader(rows.features.get(answer), bare=rows.bare)
+    sound = media(rows, SOUND, sounds, "sounds")
+    answer = label_of(rows, known, sound)
+    read = reader(rows.features.get(answer), bare=rows.bare)
     home = place / rows.slug
     home.mkdir(parents=True)
     listed = []
-    for number, content, row in _contents(rows, sound, FIRST_SOUNDS):
+    for number, content, row in contents(rows, sound, FIRST_SOUNDS, "sounds"):
         (home / f"{number:06}.wav").write_bytes(content)
         if answer and row.get(answer) is not None:
             listed.append((f"{number:06}.wav", str(read(row[answer]))))
@@ -335,88 +272,6 @@ def _heard(rows: Rows, place: Path) -> tuple[Path, list[str]]:
     with (home / TABLE).open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("file_name", known[0]), *listed])
     return home, [f"{said} and '{answer}' as {what}."]
-
-
-# --------------------------------------------------------------------------- files in cells
-
-
-def _media(rows: Rows, known: Sequence[str], found: Sequence[str], what: str) -> str:
-    """The column of media: the one stated, the one of a known name, the first of its kind.
-
-    Raises DatasetUnusable where there is none, ColumnNotThere for a stated one that is not there.
-    """
-    named = columns.guess(list(rows.features), known, rows.columns, rows.name)
-    if named in found:
-        return str(named)
-    if columns.stated(rows.columns, known) is not None:
-        because = f"its column '{named}' holds no {what}"
-        raise DatasetUnusable(name=rows.name, because=because)
-    if not found:
-        because = f"it has no {what}; its columns are {', '.join(list(rows.features)[:8])}"
-        raise DatasetUnusable(name=rows.name, because=because)
-    return found[0]
-
-
-def _label(rows: Rows, known: Sequence[str], media: str) -> str:
-    """The column of answers: the one stated, the only one with class names, or of a known name."""
-    others = [name for name in rows.features if name != media]
-    named = columns.guess(others, known, rows.columns, rows.name)
-    if columns.stated(rows.columns, known) is not None:
-        return str(named)
-    if "label" in known:
-        classes = [name for name in others if _names(rows.features[name])]
-        if classes and named not in classes:
-            return classes[0]
-    return named or ""
-
-
-def _contents(
-    rows: Rows, column: str, first: int
-) -> Iterator[tuple[int, bytes, Mapping[str, Any]]]:
-    """Number, bytes of the media and the row itself; what is empty or too large is passed over."""
-    held = 0
-    with _unopened(), ThreadPoolExecutor(AT_ONCE) as pool:
-        stream = enumerate(itertools.islice(rows.stream, first))
-        while some := list(itertools.islice(stream, 4 * AT_ONCE)):
-            read = pool.map(lambda one: _content(one[1][column], rows), some)
-            for (number, row), content in zip(some, read, strict=True):
-                if not content or len(content) > LARGEST_FILE:
-                    continue
-                held += len(content)
-                if held > MOST_BYTES:
-                    return
-                yield number, content, row
-
-
-@contextmanager
-def _unopened() -> Iterator[None]:
-    """Media of a stream come as bytes or as the name of a file, and nothing decodes them.
-
-    Asked to by `cast_column`, datasets 5.2 still decodes what lies in folders, and for sounds it
-    wants torchcodec even to hand on bytes. Only in the child that reads the rows.
-    """
-    from datasets import Audio, Image
-
-    kept = (Audio.encode_example, Audio.decode_example, Image.decode_example)
-    Audio.encode_example = lambda _, value: (
-        {"bytes": value.get("bytes"), "path": value.get("path")}
-        if isinstance(value, Mapping)
-        else {"bytes": None, "path": str(value)}
-    )
-    Audio.decode_example = Image.decode_example = lambda _, value, **__: value
-    try:
-        yield
-    finally:
-        Audio.encode_example, Audio.decode_example, Image.decode_example = kept
-
-
-def _content(cell: Mapping[str, Any] | None, rows: Rows) -> bytes:
-    """The bytes in a cell, or of the file that it names."""
-    if not cell:
-        return b""
-    if cell.get("bytes"):
-        return bytes(cell["bytes"])
-    return rows.open(str(cell["path"])) if cell.get("path") else b""
 
 
 WRITERS: Mapping[str, Callable[[Rows, Path], tuple[Path, list[str]]]] = {
