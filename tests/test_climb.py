@@ -160,20 +160,36 @@ def test_vectors_that_point_elsewhere_end_a_rung():
 # --------------------------------------------------------------------------- first candidates
 
 
+def order(plan, **needs):
+    """Ids as they are tried."""
+    return [one.id for one in climb.in_order(plan, some_needs(**needs))]
+
+
+def test_what_is_expected_to_keep_the_contract_comes_before_what_may_miss_it():
+    """Thin layers that may lose 1.5 points wait for plain 8 bits, if those take no longer."""
+    risky, plain = rung("risky", seconds=7.0, drop=1.4), rung("plain", seconds=5.0, drop=0.9)
+    slower = rung("slower", seconds=8.0, drop=0.5)
+
+    assert order([risky, plain, slower], drop=1.0) == ["plain", "risky", "slower"]
+    assert order([risky, slower], drop=1.0) == ["risky", "slower"]
+    assert order([risky, plain], drop=2.0) == ["risky", "plain"]
+    assert order([risky, plain], drop=1.0, size=0.001) == ["risky", "plain"]
+
+
 def test_what_is_quick_comes_first_if_it_is_much_quicker():
     """A minute of training waits for ten seconds of rounding, and not for fifty."""
     plan = [rung(str(at), seconds=took) for at, took in enumerate((60.0, 50.0, 10.0))]
 
-    assert [one.id for one in climb.in_order(plan)] == ["2", "0", "1"]
-    assert [one.id for one in climb.in_order(plan[:2])] == ["0", "1"]
-    assert climb.in_order([]) == ()
+    assert order(plan) == ["2", "0", "1"]
+    assert order(plan[:2]) == ["0", "1"]
+    assert order([]) == []
 
 
 def first(*seconds, left=100.0, pace=1.0, **so_far):
     """Which of candidates that are forecast to take so long is tried next, by its place."""
     plan = [rung(str(at), seconds=took) for at, took in enumerate(seconds)]
     so_far = {"measured": False, **so_far}
-    return int(climb.next_candidate(plan, seconds_left=left, pace=pace, **so_far).id)
+    return int(climb.next_candidate(plan, some_needs(), seconds_left=left, pace=pace, **so_far).id)
 
 
 def test_the_plans_order_holds_while_there_is_time():

@@ -18,6 +18,7 @@ from wizard.nouns import (
     Glance,
     LeftOut,
     Measurement,
+    Needs,
     Plan,
     Priority,
     Quantity,
@@ -48,21 +49,47 @@ class Climb:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def in_order(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The plan's order; the quickest goes first where the first takes half as long again.
+def in_order(candidates: Sequence[Candidate], needs: Needs) -> tuple[Candidate, ...]:
+    """The plan's order, but for the first: there is soon a verdict to stop at.
 
-    So there is soon a verdict to stop at, and what may take minutes starts from one.
+    The quickest goes first where the plan's first takes half as long again; else, where that one
+    may miss the contract by its own forecast, the quickest of those that are not expected to.
     """
     if not candidates:
         return ()
-    quickest = min(candidates, key=lambda one: one.forecast.seconds.value)
-    if candidates[0].forecast.seconds.value < LONGER * quickest.forecast.seconds.value:
+    quickest = min(candidates, key=_seconds)
+    if _seconds(candidates[0]) >= LONGER * _seconds(quickest):
+        return _with_first(quickest, candidates)
+    if _expected_to_keep(candidates[0], needs):
         return tuple(candidates)
-    return (quickest, *(one for one in candidates if one is not quickest))
+    sure = [one for one in candidates if _expected_to_keep(one, needs)]
+    quickest = min(sure, key=_seconds, default=candidates[0])
+    if _seconds(quickest) > _seconds(candidates[0]):
+        return tuple(candidates)
+    return _with_first(quickest, candidates)
+
+
+def _seconds(candidate: Candidate) -> float:
+    return candidate.forecast.seconds.value
+
+
+def _with_first(first: Candidate, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    return (first, *(one for one in candidates if one is not first))
+
+
+def _expected_to_keep(candidate: Candidate, needs: Needs) -> bool:
+    """Its forecast keeps the tolerance even at its worst, and every hard limit."""
+    cast = candidate.forecast
+    reached = cast.reached()
+    limits = [one for one in needs.budgets if one.hard and one.quantity in reached]
+    if any(reached[one.quantity].value > one.at_most for one in limits):
+        return False
+    return (cast.drop.value if cast.drop.high is None else cast.drop.high) <= needs.tolerance.points
 
 
 def next_candidate(
     left: Sequence[Candidate],
+    needs: Needs,
     *,
     seconds_left: float,
     pace: float,
@@ -72,11 +99,11 @@ def next_candidate(
     """The first of those left that fits into the time; with none `measured` yet, else the quickest.
 
     Without one there is no verdict at all, so it is begun however little time there is. While no
-    candidate has `kept` the contract and there is time for all, what is much quicker goes first.
+    candidate has `kept` the contract and there is time for all, they go as `in_order` says.
     """
     fitting = [one for one in left if one.forecast.seconds.value * pace <= seconds_left]
     if not kept and pace * sum(one.forecast.seconds.value for one in left) <= seconds_left:
-        return in_order(left)[0]
+        return in_order(left, needs)[0]
     if fitting or measured:
         return (fitting or left)[0]
     return min(left, key=lambda one: one.forecast.seconds.value)

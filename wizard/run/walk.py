@@ -97,10 +97,11 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
     site.emit(JobStarted(at=site.clock(), phases=phases_of(plan)))
     model_folder, bench, calibration = open_model(state)
     tools = _weigh_original(state, workbench(state, model_folder, calibration), bench)
-    left, kept = list(climb.in_order(plan.candidates)), False
+    left, kept = list(climb.in_order(plan.candidates, plan.needs)), False
     while left:
         candidate = climb.next_candidate(
             left,
+            plan.needs,
             seconds_left=state.seconds_left(),
             pace=state.pace(),
             measured=bool(state.measurements),
@@ -117,7 +118,7 @@ def walk(plan: Plan, site: Site) -> tuple[Outcome, ArtifactBundle | None]:
 
 def phases_of(plan: Plan) -> tuple[tuple[str, str, float], ...]:
     """(id, title, forecast seconds) of every phase, in order."""
-    tried = (_phase_of(one) for one in climb.in_order(plan.candidates))
+    tried = (_phase_of(one) for one in climb.in_order(plan.candidates, plan.needs))
     return (*BEFORE_TRYING, *tried, AFTER_TRYING)
 
 
