@@ -13,9 +13,9 @@ from tests.factories import (
 )
 from tests.golden.plans import plan_of
 from wizard import estimate
-from wizard.nouns import Ability, Basis, Grade, Step
+from wizard.nouns import Ability, Basis, Grade, Pace, Step
 
-TO_ONNX = Step(strategy="to_onnx")
+TO_ONNX, EIGHT_BITS = Step(strategy="to_onnx"), Step(strategy="int8_dynamic")
 
 
 def cast(*names, profile=None, device=None, expect=None):
@@ -121,6 +121,41 @@ def test_the_jobs_seconds_are_those_of_its_candidates():
     assert long.seconds.value - short.seconds.value == pytest.approx(295)
     assert long.first == short.first
     assert long.first.value == pytest.approx(long.seconds.value - 300)
+
+
+def job_at(interpreter, arithmetic, profile=None, technique=EIGHT_BITS):
+    """The job's forecast on a machine of that pace, with one candidate."""
+    pace = Pace(interpreter=interpreter, arithmetic=arithmetic)
+    steps = (TO_ONNX, technique)
+    profile = profile or a_profile()
+    made = estimate.forecast(profile, a_device(), steps, {}, 100, pace)
+    return estimate.job(profile, (a_candidate(forecast=made),), 100, pace)
+
+
+def test_a_machine_of_half_the_pace_needs_twice_the_seconds():
+    """Of export, measuring and making; neither memory nor disk."""
+    here, slower = job_at(1.0, 1.0), job_at(2.0, 2.0)
+
+    assert slower.seconds.value == pytest.approx(2 * here.seconds.value)
+    assert slower.first.value == pytest.approx(2 * here.first.value)
+    assert (slower.memory, slower.disk) == (here.memory, here.disk)
+
+
+def test_a_large_model_waits_for_arithmetic_a_small_one_for_the_interpreter():
+    """What one of them costs shows in whose seconds grow."""
+    large = a_profile(macs=90_000_000_000)
+
+    for profile, slow in ((large, (1.0, 3.0)), (a_profile(), (3.0, 1.0))):
+        grown = job_at(*slow, profile).seconds.value / job_at(1.0, 1.0, profile).seconds.value
+        assert grown > 2
+
+
+def test_training_ends_when_its_minutes_do():
+    """However slow the machine is."""
+    training = Step(strategy="recovery", settings={"steps": 10**6, "minutes": 1.0})
+    here, slower = (job_at(pace, pace, None, training).seconds.value for pace in (1.0, 4.0))
+
+    assert slower < here * 4 - 2 * 60
 
 
 # Measured on two cores of an AVX512-VNNI server, ONNX Runtime 1.32, 2026-11-23:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from wizard.errors import (
     WeightsDamaged,
     WeightsMissing,
 )
+from wizard.intake import tempo
 from wizard.intake.count import loader_for
 from wizard.intake.heads import FROM_SOUND, FROM_TEXT, OF_SOUND, TASK_OF_ENDING, task_of
 from wizard.intake.machine import _from_cpuinfo
@@ -476,6 +478,18 @@ def test_this_machine_is_a_device():
     assert device.fp32_gops > 0
     assert "int8_dynamic" in device.abilities
     assert host.ram_bytes > 10**8
+
+
+def test_the_pace_counts_seconds_of_the_processor():
+    """Waiting is not being slow; twice the work is; measured once in a process."""
+    once = tempo._beside(1.0, lambda: sum(range(200_000)))
+    twice = tempo._beside(1.0, lambda: sum(range(200_000)) + sum(range(200_000)))
+
+    assert tempo._beside(1.0, lambda: time.sleep(0.02)) == 1 / tempo.SLOWEST
+    assert 1.4 < twice / once < 2.8
+    assert intake.pace() is intake.pace()
+    assert 1 / 8 < intake.pace().interpreter < 8
+    assert 1 / 8 < intake.pace().arithmetic < 8
 
 
 def test_a_ref_prints_as_it_is_typed():

@@ -187,7 +187,7 @@ def advise(profile: ModelProfile, needs: Needs) -> Plan:
 def _advised(profile: ModelProfile, needs: Needs) -> Plan:
     named = needs.sibling
     sibling = examine(parse_ref(named), needs.workload) if named else None
-    return run.plan_for(profile, needs, host(), evidence(), sibling)
+    return run.plan_for(profile, needs, host(), evidence(), sibling, intake.pace())
 
 
 def command_for(plan: Plan) -> str:

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from wizard import tasks
 from wizard.nouns import (
+    AS_MEASURED,
     Audit,
     Basis,
     Candidate,
@@ -23,6 +24,7 @@ from wizard.nouns import (
     Grade,
     JobForecast,
     ModelProfile,
+    Pace,
     Quantity,
     Step,
 )
@@ -40,27 +42,37 @@ BYTES_PER_NODE = 250
 # A forecast for another device is right within this factor either way, more or less.
 ELSEWHERE, HERE = 1.6, 1.8
 PROCESS_MB, PROCESS_SPREAD_MB = 64.0, 7.0
-# Seconds of the jobs of the peers' bench, each alone on two cores (DECISIONS.md, 2026-11-29).
-EXPORT_SECONDS, EXPORT_SECONDS_PER_MB = 8.5, 0.06
-QUANTIZE_SECONDS_PER_MB, MEASURE_SECONDS = 0.04, 1.2
+# Seconds of the jobs of the peers' bench, each alone on two cores of the machine that a pace is
+# held against (DECISIONS.md, 2026-11-29): an export by operators and weights; what is made and
+# opened, zipped and hashed by weights.
+EXPORT_SECONDS, EXPORT_SECONDS_PER_NODE, EXPORT_SECONDS_PER_MB = 1.2, 0.039, 0.0066
+SECONDS_PER_MB, MEASURE_SECONDS, CANDIDATE_SECONDS = 0.02, 0.5, 0.4
 # What a technique takes beyond plain rounding: layers watched on sample rows, codes searched.
 BEYOND_SECONDS_PER_MB = {
-    "mixed_precision": 0.25,
-    "low_rank": 0.25,
-    "low_bit_weights": 0.15,
-    "palettization": 0.14,
-    "int8_weights": 0.06,
+    "mixed_precision": 0.12,
+    "low_rank": 0.16,
+    "low_bit_weights": 0.09,
+    "palettization": 0.08,
+    "int8_weights": 0.01,
 }
-SEARCH_MACS_PER_SECOND = 9e6
-ROWS, SECONDS_PER_ROW, MACS_PER_SECOND = 2000, 3.5e-4, 7e10
-# Timed at least, of both sides in turns, with warming up (speed.py): what slow models take.
-TIMED_REQUESTS = 70
-# Pruning looks at its rows with PyTorch (intents: 11 s for 256 rows).
-PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.03, 12
+SEARCH_MACS_PER_SECOND = 1.75e7
+# A row is shorter than the request, or answered beside another one.
+ROWS, SECONDS_PER_ROW, ROW_SHARE, MACS_PER_SECOND = 2000, 2e-4, 0.5, 1.3e11
+# Both sides in turns, with warming up (speed.py): no more requests of quick models, no more seconds
+# of others, and no fewer requests of slow ones.
+TIMED_AT_MOST, TIMED_SECONDS, TIMED_AT_LEAST = 700, 3.2, 140
+# A row with the value of every operator written down, in runs: filters give many values. Layers
+# are looked at on so many rows, for so many seconds at most; ranges are learnt on so many.
+INSIDE, INSIDE_FILTERS = 8, 37
+LOOKED_AT, LOOKED_SECONDS, LEARNT_ROWS = 32, 3.0, 64
+LEARNING = frozenset({"int8_static", "int8_static_smooth"})
+# Pruning looks at its rows with PyTorch (intents: 11 s for 256 rows on a machine of half the pace).
+PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.015, 12
 # Training: 32 rows a step, forwards and twice that backwards, and the original forwards. Rows are
-# shorter than the request, PyTorch slower than ONNX Runtime (intents 0.25 s, digits 0.05 s a step).
+# shorter than the request, PyTorch slower than ONNX Runtime (intents 0.25 s, digits 0.05 s a step
+# on a machine of half the pace).
 TRAINING = frozenset({"recovery", "quantization_aware_training"})
-TRAINING_ROWS, TRAINING_MACS_PER_SECOND, SECONDS_PER_STEP = 32, 3e10, 0.04
+TRAINING_ROWS, TRAINING_MACS_PER_SECOND, SECONDS_PER_STEP = 32, 6e10, 0.02
 # The job's peak and its files, of ten models (tests/benchmarks/forecasts.py): an export holds the
 # weights three times, filters once and a half more; a bundle is the chosen file, plain and zipped.
 JOB_MB, EXPORT_COPIES, FILTER_COPIES = 620.0, 2.9, 1.5
@@ -168,8 +180,11 @@ def forecast(
     steps: Sequence[Step],
     expect: Mapping[str, tuple[float, float]],
     requests: int | None = None,
+    pace: Pace = AS_MEASURED,
 ) -> Forecast:
     """What a recipe is expected to give; `requests`: how many score it, where that is known.
+
+    `pace` is that of the machine which makes and measures it.
 
     Size comes from arithmetic. Time is the original's: what starting the operators costs, which no
     technique makes less, and the rest divided by the rule's speed range as far as the device's
@@ -194,7 +209,7 @@ def forecast(
         memory=_expanding(smaller(profile, share))
         if technique == "palettization"
         else _process_memory(megabytes),
-        seconds=_with_training(profile, share, steps, _seconds(profile, share, steps, requests)),
+        seconds=_with_training(profile, share, steps, requests, pace),
         token=_each_token(profile, device, storage, spread) if tasks.writes(profile.task) else None,
     )
 
@@ -211,10 +226,12 @@ def _drop(steps: Sequence[Step]) -> tuple[float, float]:
     return sum(low for low, _ in each), sum(high for _, high in each)
 
 
-def baseline(profile: ModelProfile, device: Device, requests: int | None = None) -> Forecast:
+def baseline(
+    profile: ModelProfile, device: Device, requests: int | None = None, pace: Pace = AS_MEASURED
+) -> Forecast:
     """What the original is expected to give on the device."""
     as_it_is = {"speed_ratio": (1.0, 1.0), "drop_points": (0.0, 0.0)}
-    return forecast(profile, device, (), as_it_is, requests)
+    return forecast(profile, device, (), as_it_is, requests, pace)
 
 
 def _speed_range(
@@ -329,43 +346,61 @@ def _seconds(
     share: float = 1.0,
     steps: Sequence[Step] = (),
     requests: int | None = None,
+    pace: Pace = AS_MEASURED,
 ) -> Quantity:
-    """Making and measuring one candidate."""
+    """Making and measuring one candidate; without `steps` the original."""
     weights = 4 * profile.parameters.total / 1e6
     rows = ROWS if requests is None else requests
     each = profile.macs / MACS_PER_SECOND
-    measuring = MEASURE_SECONDS + TIMED_REQUESTS * each + rows * (SECONDS_PER_ROW + each)
-    middle = QUANTIZE_SECONDS_PER_MB * weights + measuring
-    middle += weights * sum(BEYOND_SECONDS_PER_MB.get(step.strategy, 0.0) for step in steps)
+    inside = each * (INSIDE_FILTERS if _convolutional(profile) else INSIDE)
+    multiplying = _seconds_timed(each) + ROW_SHARE * rows * each
+    beside = MEASURE_SECONDS + rows * SECONDS_PER_ROW + SECONDS_PER_MB * weights
+    if steps:
+        beside += CANDIDATE_SECONDS
+        multiplying += min(LOOKED_SECONDS, LOOKED_AT * inside)
+    if any(step.strategy in LEARNING for step in steps):
+        multiplying += LEARNT_ROWS * inside
+    beside += weights * sum(BEYOND_SECONDS_PER_MB.get(step.strategy, 0.0) for step in steps)
     if any(step.strategy == "mixed_precision" for step in steps):  # each layer is tried alone
-        middle += profile.macs / SEARCH_MACS_PER_SECOND
+        multiplying += profile.macs / SEARCH_MACS_PER_SECOND
     if share < 1:  # the model is run forwards and backwards, and exported anew
-        middle += EXPORT_SECONDS + EXPORT_SECONDS_PER_MB * weights
-        middle += PRUNING_ROWS * (PRUNING_PER_ROW + PRUNING_PASSES * profile.macs / MACS_PER_SECOND)
+        beside += PRUNING_ROWS * PRUNING_PER_ROW
+        multiplying += PRUNING_ROWS * PRUNING_PASSES * each
+    middle = beside * pace.interpreter + multiplying * pace.arithmetic
+    middle += seconds_to_export(profile, pace) if share < 1 else 0.0
     return estimated(middle, "s", middle * 0.4, middle * 2.5)
 
 
+def _seconds_timed(each: float) -> float:
+    """Of timing a model that takes `each` seconds a request."""
+    return max(TIMED_AT_LEAST * each, min(TIMED_SECONDS, TIMED_AT_MOST * each))
+
+
 def _with_training(
-    profile: ModelProfile, share: float, steps: Sequence[Step], plain: Quantity
+    profile: ModelProfile, share: float, steps: Sequence[Step], requests: int | None, pace: Pace
 ) -> Quantity:
     """Seconds with training on the way: the steps asked for, as far as its minutes allow."""
+    plain = _seconds(profile, share, steps, requests, pace)
     seconds = 0.0
     for step in steps:
         if step.strategy in TRAINING:
-            macs = TRAINING_ROWS * profile.macs * (1 + 3 * share)
-            each = SECONDS_PER_STEP + macs / TRAINING_MACS_PER_SECOND
+            macs = TRAINING_ROWS * profile.macs * (1 + 3 * share) / TRAINING_MACS_PER_SECOND
+            each = SECONDS_PER_STEP * pace.interpreter + macs * pace.arithmetic
             asked = each * number(step.settings.get("steps"), 400)
             seconds += min(asked, 60 * number(step.settings.get("minutes"), 5.0))
     if not seconds:
         return plain
     if share >= 1:  # another checkpoint is exported anew
-        seconds += seconds_to_export(profile)
+        seconds += seconds_to_export(profile, pace)
     middle = plain.value + seconds
     return estimated(middle, "s", middle * 0.3, middle * 2.5)
 
 
 def job(
-    profile: ModelProfile, candidates: Sequence[Candidate], requests: int | None = None
+    profile: ModelProfile,
+    candidates: Sequence[Candidate],
+    requests: int | None = None,
+    pace: Pace = AS_MEASURED,
 ) -> JobForecast:
     """What the whole job needs on this machine: peak memory, disk, seconds.
 
@@ -379,7 +414,8 @@ def job(
     memory = JOB_MB + copies * weights + FILTER_COPIES * filters
     files = [one.forecast.size.value for one in candidates]
     disk = DISK_MB + weights + sum(files) + BUNDLE_COPIES * max(files, default=weights)
-    original = seconds_to_export(profile) + _seconds(profile, requests=requests).value
+    original = seconds_to_export(profile, pace)
+    original += _seconds(profile, requests=requests, pace=pace).value
     each = [one.forecast.seconds.value for one in candidates]
     seconds, first = original + sum(each), original + min(each, default=0.0)
     return JobForecast(
@@ -390,6 +426,8 @@ def job(
     )
 
 
-def seconds_to_export(profile: ModelProfile) -> float:
-    """Translating the model to ONNX on this machine."""
-    return EXPORT_SECONDS + EXPORT_SECONDS_PER_MB * 4 * profile.parameters.total / 1e6
+def seconds_to_export(profile: ModelProfile, pace: Pace = AS_MEASURED) -> float:
+    """Translating the model to ONNX on a machine of that pace."""
+    weights = 4 * profile.parameters.total / 1e6
+    seconds = EXPORT_SECONDS + EXPORT_SECONDS_PER_NODE * nodes_of(profile)
+    return pace.interpreter * (seconds + EXPORT_SECONDS_PER_MB * weights)

@@ -94,7 +94,7 @@ def test_a_model_comes_as_files(visit, tmp_path):
 @pytest.mark.browser
 @pytest.mark.filterwarnings("ignore")
 def test_a_data_set_of_the_hub_is_named_in_three_boxes(visit, engine, monkeypatch):
-    """Its id, and a configuration and a split where one is wanted."""
+    """Its id, a configuration and a split where one is wanted; its columns where they must be."""
     seen = []
     known = engine.preview_data
 
@@ -114,3 +114,9 @@ def test_a_data_set_of_the_hub_is_named_in_three_boxes(visit, engine, monkeypatc
     expect(page.locator("#rows li").first).to_be_visible()
 
     assert seen[-1] == "hub:me/commands::test"
+    page.locator("#data-columns textarea, #data-columns input").first.fill("text=said, label=meant")
+    asked = len(seen)
+    page.locator("#check").click()
+    while len(seen) == asked:  # the rows of the first look stand there meanwhile
+        page.wait_for_timeout(20)
+    assert seen[-1] == "hub:me/commands::test#columns=text=said, label=meant"

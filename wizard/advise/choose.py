@@ -20,6 +20,7 @@ from wizard.errors import PresetBroken
 from wizard.library import condition
 from wizard.measure.saturation import saturates
 from wizard.nouns import (
+    AS_MEASURED,
     Candidate,
     Confidence,
     Device,
@@ -30,6 +31,7 @@ from wizard.nouns import (
     Kind,
     ModelProfile,
     Needs,
+    Pace,
     Priority,
     Reason,
     Refusal,
@@ -79,6 +81,7 @@ class Case:
     rules: Sequence[Rule]
     strategies: Mapping[str, Strategy]
     family: Family | None
+    pace: Pace = AS_MEASURED
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,7 +319,9 @@ def _candidate(
         for other in against.get(step.strategy, [])
         if other.effect in {Effect.WARN, Effect.AVOID}
     }
-    cast = estimate.forecast(case.profile, case.device, steps, rule.expect, case.needs.requests)
+    cast = estimate.forecast(
+        case.profile, case.device, steps, rule.expect, case.needs.requests, case.pace
+    )
     return Candidate(
         id=id_of(steps),
         title=rule.title,

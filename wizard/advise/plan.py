@@ -16,13 +16,13 @@ from wizard.advise.choose import Case, decide
 from wizard.advise.facts import facts_of
 from wizard.advise.needs import sentence_of
 from wizard.advise.trace import traces
-from wizard.nouns import Device, Family, ModelProfile, Needs, Plan, Rule
+from wizard.nouns import AS_MEASURED, Device, Family, ModelProfile, Needs, Pace, Plan, Rule
 from wizard.strategies._contract import Strategy
 
 NEARLY = 1.25  # forecasts of seconds are about so good (DECISIONS.md, 2026-11-29)
 
 
-def advise(
+def advise(  # noqa: PLR0913 - all that a plan hangs on
     profile: ModelProfile,
     needs: Needs,
     *,
@@ -30,8 +30,12 @@ def advise(
     rules: Sequence[Rule],
     strategies: Mapping[str, Strategy],
     family: Family | None = None,
+    pace: Pace = AS_MEASURED,
 ) -> Plan:
-    """A ranked plan; its first candidate is the recommendation."""
+    """A ranked plan; its first candidate is the recommendation.
+
+    `pace` is that of the machine which does the work, for forecasts of seconds.
+    """
     case = Case(
         profile=profile,
         needs=needs,
@@ -39,15 +43,16 @@ def advise(
         rules=rules,
         strategies=strategies,
         family=family,
+        pace=pace,
     )
     facts = facts_of(profile, needs, device, family)
     decision = decide(case, facts)
-    job = estimate.job(profile, decision.candidates, needs.requests)
+    job = estimate.job(profile, decision.candidates, needs.requests, pace)
     return Plan(
         profile=profile,
         needs=needs,
         device=device,
-        baseline=estimate.baseline(profile, device, needs.requests),
+        baseline=estimate.baseline(profile, device, needs.requests, pace),
         candidates=decision.candidates,
         refusals=decision.refusals,
         also_considered=decision.considered,

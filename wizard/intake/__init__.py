@@ -8,6 +8,7 @@ Does not cover: what to do with the model (advise), its data (examples).
 from wizard.intake.card import cached, examine
 from wizard.intake.machine import host_facts, this_machine
 from wizard.intake.source import folder_here, folder_of, parse_ref, resolve
+from wizard.intake.tempo import pace
 from wizard.intake.uploads import take, take_from_hub
 from wizard.intake.weightless import with_random_weights
 from wizard.intake.weights import check_weights
@@ -19,6 +20,7 @@ __all__ = [
     "folder_here",
     "folder_of",
     "host_facts",
+    "pace",
     "parse_ref",
     "resolve",
     "take",

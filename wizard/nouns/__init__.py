@@ -5,6 +5,7 @@ Does not cover: behaviour. Nouns are frozen; a change is `dataclasses.replace`.
 Standard library only, so that any room can be imported without any dependency.
 """
 
+from wizard.nouns.advice import AS_MEASURED as AS_MEASURED
 from wizard.nouns.advice import LEARNT as LEARNT
 from wizard.nouns.advice import SIBLING as SIBLING
 from wizard.nouns.advice import Budget as Budget
@@ -18,6 +19,7 @@ from wizard.nouns.advice import Family as Family
 from wizard.nouns.advice import Forecast as Forecast
 from wizard.nouns.advice import JobForecast as JobForecast
 from wizard.nouns.advice import Needs as Needs
+from wizard.nouns.advice import Pace as Pace
 from wizard.nouns.advice import Plan as Plan
 from wizard.nouns.advice import Priority as Priority
 from wizard.nouns.advice import Reason as Reason

@@ -230,6 +230,20 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How many times as long the machine that does the work takes as the forecasts' own machine.
+
+    `interpreter`: Python, and what is like it; `arithmetic`: products of matrices in 32 bits.
+    """
+
+    interpreter: float = 1.0
+    arithmetic: float = 1.0
+
+
+AS_MEASURED = Pace()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
     """What a candidate is expected to do, as ranges, before anything ran.
 

@@ -14,7 +14,17 @@ from wizard.advise import advise, check_needs, look_elsewhere, siblings
 from wizard.advise.record import Evidence
 from wizard.advise.trace import with_records
 from wizard.errors import NotComparable, NotSupported, UnsupportedTask
-from wizard.nouns import SIBLING, HostFacts, ModelProfile, Needs, Plan, Rule, SupportLevel
+from wizard.nouns import (
+    AS_MEASURED,
+    SIBLING,
+    HostFacts,
+    ModelProfile,
+    Needs,
+    Pace,
+    Plan,
+    Rule,
+    SupportLevel,
+)
 from wizard.strategies import _contract as contract
 
 
@@ -24,10 +34,12 @@ def plan_for(
     host: HostFacts,
     evidence: Evidence | None = None,
     sibling: ModelProfile | None = None,
+    pace: Pace = AS_MEASURED,
 ) -> Plan:
     """Advice for this model and these needs, from the presets on disk; `evidence` is by rule.
 
-    `sibling` is the card of the smaller published model that the needs name. Raises
+    `sibling` is the card of the smaller published model that the needs name; `pace` this machine's
+    for forecasts of seconds. Raises
     UnsupportedTask, UnknownName (device, strategy), BadNeeds, or NotComparable for a sibling that
     does other work.
     """
@@ -44,7 +56,13 @@ def plan_for(
     def advised(model: ModelProfile, asked: Needs) -> Plan:
         family = families.get(model.family)
         return advise(
-            model, asked, device=device, rules=rules, strategies=strategies, family=family
+            model,
+            asked,
+            device=device,
+            rules=rules,
+            strategies=strategies,
+            family=family,
+            pace=pace,
         )
 
     plan = advised(profile, dataclasses.replace(needs, only=_only(needs, sibling)))
