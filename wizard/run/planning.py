@@ -38,10 +38,9 @@ def plan_for(
 ) -> Plan:
     """Advice for this model and these needs, from the presets on disk; `evidence` is by rule.
 
-    `sibling` is the card of the smaller published model that the needs name; `pace` this machine's
-    for forecasts of seconds. Raises
-    UnsupportedTask, UnknownName (device, strategy), BadNeeds, or NotComparable for a sibling that
-    does other work.
+    `sibling` is the card of the smaller published model that the needs name; `pace` is this
+    machine's, for forecasts of seconds. Raises UnsupportedTask, UnknownName (device, strategy),
+    BadNeeds, or NotComparable for a sibling that does other work.
     """
     devices = {**library.devices(), "this-machine": intake.this_machine(host)}
     check_needs(needs, profile)
