@@ -36,7 +36,8 @@ def test_our_rows_are_known_and_not_counted(intents):
     """Only how often a model is asked when it is scored; what is known is not counted again."""
     told = jobs.counted(intents, some_needs())
 
-    assert told == replace(some_needs(), requests=2400)
+    assert told == replace(some_needs(), requests=2400, row_tokens=told.row_tokens)
+    assert 8 < told.row_tokens < 16
     assert jobs.counted(intents, told) is told
 
 
@@ -47,6 +48,14 @@ def test_a_pair_is_two_requests():
     assert jobs.counted(sentences, some_needs()).requests == 3200
 
 
+def test_pictures_have_no_tokens():
+    """How large they are the model says, not the row."""
+    digits = engine.examine(engine.parse_ref("sample:digits"))
+
+    assert jobs.counted(digits, some_needs()).requests == 700
+    assert jobs.counted(digits, some_needs()).row_tokens is None
+
+
 def test_few_rows_are_scored_sooner_than_many(intents, tmp_path):
     """The forecast of a job looks at how many rows there are."""
     few, many = (
@@ -55,6 +64,7 @@ def test_few_rows_are_scored_sooner_than_many(intents, tmp_path):
     )
 
     assert few.needs.requests < many.needs.requests
+    assert few.needs.row_tokens == pytest.approx(2 + 1.35 * 5, rel=0.01)
     assert few.job.seconds.value < many.job.seconds.value - 5
 
 

@@ -10,11 +10,13 @@ from tests.factories import (
     a_quantity,
     an_audit,
     an_image_profile,
+    some_needs,
 )
 from tests.golden.plans import plan_of
 from wizard import estimate
-from wizard.nouns import Ability, Basis, Grade, Pace, Step
+from wizard.nouns import Ability, Basis, Grade, Pace, Scoring, Step, Workload
 
+HUNDRED = Scoring(requests=100)
 TO_ONNX, EIGHT_BITS = Step(strategy="to_onnx"), Step(strategy="int8_dynamic")
 
 
@@ -128,8 +130,22 @@ def job_at(interpreter, arithmetic, profile=None, technique=EIGHT_BITS):
     pace = Pace(interpreter=interpreter, arithmetic=arithmetic)
     steps = (TO_ONNX, technique)
     profile = profile or a_profile()
-    made = estimate.forecast(profile, a_device(), steps, {}, 100, pace)
-    return estimate.job(profile, (a_candidate(forecast=made),), 100, pace)
+    made = estimate.forecast(profile, a_device(), steps, {}, HUNDRED, pace)
+    return estimate.job(profile, (a_candidate(forecast=made),), HUNDRED, pace)
+
+
+def test_short_rows_are_answered_sooner_than_long_ones():
+    """Beside the request that is timed; where nobody has looked, in between."""
+    large = a_profile(macs=90_000_000_000, workload=Workload(tokens=64))
+    short, unknown, long = (
+        estimate.baseline(
+            large, a_device(), estimate.scoring_of(large, some_needs(requests=500, row_tokens=of))
+        ).seconds.value
+        for of in (8.0, None, 64.0)
+    )
+
+    assert short < unknown < long
+    assert long - short > 100
 
 
 def test_a_machine_of_half_the_pace_needs_twice_the_seconds():
@@ -177,7 +193,8 @@ def test_what_was_measured_lies_in_the_forecast(
     """Size, time, memory and the cost of trying, for two samples; by the rule, where one speaks."""
     plan = plan_of(sample, "this-machine")
     steps = tuple(Step(strategy=one) for one in ("to_onnx", technique))
-    plain = estimate.forecast(plan.profile, plan.device, steps, {}, plan.needs.requests)
+    scoring = estimate.scoring_of(plan.profile, plan.needs)
+    plain = estimate.forecast(plan.profile, plan.device, steps, {}, scoring)
     ruled = {one.steps[1].strategy: one.forecast for one in plan.candidates if len(one.steps) == 2}
     made = ruled.get(technique, plain)
 

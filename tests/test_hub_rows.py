@@ -208,6 +208,7 @@ ASKED = [
     ("masks", "hub:me/outlined#columns=image=annotation,mask=image"),
     ("pictures", "hub:me/folder"),
     ("pictures", "hub:me/sly"),
+    ("masks", "hub:me/heard#columns=mask=label"),
     ("sounds", "hub:me/outlined"),
     ("sounds", "hub:me/heard#columns=audio=label"),
 ]
@@ -306,6 +307,7 @@ def test_the_user_names_the_columns(told):
         ("text hub:me/odd-names#columns=said", "bad-needs", "text=COLUMN"),
         ("masks hub:me/outlined#columns=image=annotation,mask=image", "data-unreadable", "colours"),
         ("pictures hub:me/sly", "dataset-unusable", "not one of its pictures could be read"),
+        ("masks hub:me/heard#columns=mask=label", "dataset-unusable", "'label' holds no pictures"),
         ("sounds hub:me/outlined", "dataset-unusable", "no sounds; its columns are image"),
         ("sounds hub:me/heard#columns=audio=label", "dataset-unusable", "'label' holds no sounds"),
     ],

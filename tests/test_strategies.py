@@ -391,6 +391,42 @@ def test_static_int8_pairs_unsigned_activations_with_signed_weights(tmp_path):
     assert conv_weights == {3}  # int8
 
 
+def clipped(path):
+    """Two convolutions with a ceiling of six between them, as MobileNets have it."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Conv", ["pixel_values", "first"], ["a"], name="first"),
+        helper.make_node("Clip", ["a", "floor", "ceiling"], ["b"], name="between"),
+        helper.make_node("Conv", ["b", "second"], ["logits"], name="second"),
+    ]
+    stored = {
+        "first": 3 * models.weights(32, 3, 3, 3),
+        "second": models.weights(48, 32, 3, 3),
+        "floor": np.float32(0),
+        "ceiling": np.float32(6),
+    }
+    size = ["batch", 3, models.SIDE, models.SIDE]
+    inputs = {"pixel_values": (TensorProto.FLOAT, size)}
+    return models.a_graph(path, nodes, stored, inputs=inputs, outputs=("logits",))
+
+
+@pytest.mark.parametrize("kind", ["Relu", "Clip"])
+def test_a_filter_and_what_cuts_its_output_are_rounded_once(kind, tmp_path):
+    """With a range of its own between the two, each ran as four operators instead of one."""
+    made = models.exported("image") if kind == "Relu" else clipped(tmp_path / "clipped.onnx")
+    after = apply("int8_static", made, models.a_bench(tmp_path, "image"), embeddings=False)
+    was, model = _graph.load(made.path), _graph.load(after.path)
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
+    feed = {"pixel_values": models.a_feed("image")["pixel_values"]}
+    both = [models.answers(one.path, feed) for one in (made, after)]
+
+    assert kind in {node.op_type for node in was.graph.node}
+    cut = [node for node in model.graph.node if node.op_type == kind]
+    assert not [node for node in cut if makers[node.input[0]] == "DequantizeLinear"]
+    assert models.likeness(*both) > 0.99
+
+
 def test_every_calibration_row_counts(tmp_path):
     """An extreme row in the last batch widens the range (the library's own limit forgets rows)."""
     bench = models.a_bench(tmp_path, "image")

@@ -16,6 +16,7 @@ from dataclasses import replace
 from wizard import tasks
 from wizard.nouns import (
     AS_MEASURED,
+    UNCOUNTED,
     Audit,
     Basis,
     Candidate,
@@ -24,8 +25,10 @@ from wizard.nouns import (
     Grade,
     JobForecast,
     ModelProfile,
+    Needs,
     Pace,
     Quantity,
+    Scoring,
     Step,
 )
 from wizard.storage import Storage, number, storage_of
@@ -56,8 +59,10 @@ BEYOND_SECONDS_PER_MB = {
     "int8_weights": 0.01,
 }
 SEARCH_MACS_PER_SECOND = 1.75e7
-# A row is shorter than the request, or answered beside another one.
-ROWS, SECONDS_PER_ROW, ROW_SHARE, MACS_PER_SECOND = 2000, 2e-4, 0.5, 1.3e11
+# Small models answer two rows at once, others each with both cores.
+ROWS, SECONDS_PER_ROW, ROWS_TOGETHER, MACS_PER_SECOND = 2000, 2e-4, 0.8, 1.3e11
+# How long a row is beside the request where nobody has looked, and at most.
+ROW_SHARE, ROW_SHARE_AT_MOST = 0.6, 4.0
 # Both sides in turns, with warming up (speed.py): no more requests of quick models, no more seconds
 # of others, and no fewer requests of slow ones.
 TIMED_AT_MOST, TIMED_SECONDS, TIMED_AT_LEAST = 700, 3.2, 140
@@ -179,12 +184,10 @@ def forecast(
     device: Device,
     steps: Sequence[Step],
     expect: Mapping[str, tuple[float, float]],
-    requests: int | None = None,
+    scoring: Scoring = UNCOUNTED,
     pace: Pace = AS_MEASURED,
 ) -> Forecast:
-    """What a recipe is expected to give; `requests`: how many score it, where that is known.
-
-    `pace` is that of the machine which makes and measures it.
+    """What a recipe is expected to give; `pace` is that of the machine which makes and measures it.
 
     Size comes from arithmetic. Time is the original's: what starting the operators costs, which no
     technique makes less, and the rest divided by the rule's speed range as far as the device's
@@ -209,7 +212,7 @@ def forecast(
         memory=_expanding(smaller(profile, share))
         if technique == "palettization"
         else _process_memory(megabytes),
-        seconds=_with_training(profile, share, steps, requests, pace),
+        seconds=_with_training(profile, share, steps, scoring, pace),
         token=_each_token(profile, device, storage, spread) if tasks.writes(profile.task) else None,
     )
 
@@ -227,11 +230,23 @@ def _drop(steps: Sequence[Step]) -> tuple[float, float]:
 
 
 def baseline(
-    profile: ModelProfile, device: Device, requests: int | None = None, pace: Pace = AS_MEASURED
+    profile: ModelProfile,
+    device: Device,
+    scoring: Scoring = UNCOUNTED,
+    pace: Pace = AS_MEASURED,
 ) -> Forecast:
     """What the original is expected to give on the device."""
     as_it_is = {"speed_ratio": (1.0, 1.0), "drop_points": (0.0, 0.0)}
-    return forecast(profile, device, (), as_it_is, requests, pace)
+    return forecast(profile, device, (), as_it_is, scoring, pace)
+
+
+def scoring_of(profile: ModelProfile, needs: Needs) -> Scoring:
+    """What is known of the rows that score a model, from the needs."""
+    tokens = needs.workload.tokens or profile.workload.tokens
+    if not tokens or needs.row_tokens is None:
+        return Scoring(requests=needs.requests)
+    share = min(ROW_SHARE_AT_MOST, needs.row_tokens / tokens)
+    return Scoring(requests=needs.requests, share=share)
 
 
 def _speed_range(
@@ -345,15 +360,16 @@ def _seconds(
     profile: ModelProfile,
     share: float = 1.0,
     steps: Sequence[Step] = (),
-    requests: int | None = None,
+    scoring: Scoring = UNCOUNTED,
     pace: Pace = AS_MEASURED,
 ) -> Quantity:
     """Making and measuring one candidate; without `steps` the original."""
     weights = 4 * profile.parameters.total / 1e6
-    rows = ROWS if requests is None else requests
+    rows = ROWS if scoring.requests is None else scoring.requests
+    length = ROW_SHARE if scoring.share is None else scoring.share
     each = profile.macs / MACS_PER_SECOND
     inside = each * (INSIDE_FILTERS if _convolutional(profile) else INSIDE)
-    multiplying = _seconds_timed(each) + ROW_SHARE * rows * each
+    multiplying = _seconds_timed(each) + ROWS_TOGETHER * rows * length * each
     beside = MEASURE_SECONDS + rows * SECONDS_PER_ROW + SECONDS_PER_MB * weights
     if steps:
         beside += CANDIDATE_SECONDS
@@ -377,10 +393,10 @@ def _seconds_timed(each: float) -> float:
 
 
 def _with_training(
-    profile: ModelProfile, share: float, steps: Sequence[Step], requests: int | None, pace: Pace
+    profile: ModelProfile, share: float, steps: Sequence[Step], scoring: Scoring, pace: Pace
 ) -> Quantity:
     """Seconds with training on the way: the steps asked for, as far as its minutes allow."""
-    plain = _seconds(profile, share, steps, requests, pace)
+    plain = _seconds(profile, share, steps, scoring, pace)
     seconds = 0.0
     for step in steps:
         if step.strategy in TRAINING:
@@ -399,7 +415,7 @@ def _with_training(
 def job(
     profile: ModelProfile,
     candidates: Sequence[Candidate],
-    requests: int | None = None,
+    scoring: Scoring = UNCOUNTED,
     pace: Pace = AS_MEASURED,
 ) -> JobForecast:
     """What the whole job needs on this machine: peak memory, disk, seconds.
@@ -415,7 +431,7 @@ def job(
     files = [one.forecast.size.value for one in candidates]
     disk = DISK_MB + weights + sum(files) + BUNDLE_COPIES * max(files, default=weights)
     original = seconds_to_export(profile, pace)
-    original += _seconds(profile, requests=requests, pace=pace).value
+    original += _seconds(profile, scoring=scoring, pace=pace).value
     each = [one.forecast.seconds.value for one in candidates]
     seconds, first = original + sum(each), original + min(each, default=0.0)
     return JobForecast(

@@ -319,9 +319,8 @@ def _candidate(
         for other in against.get(step.strategy, [])
         if other.effect in {Effect.WARN, Effect.AVOID}
     }
-    cast = estimate.forecast(
-        case.profile, case.device, steps, rule.expect, case.needs.requests, case.pace
-    )
+    scoring = estimate.scoring_of(case.profile, case.needs)
+    cast = estimate.forecast(case.profile, case.device, steps, rule.expect, scoring, case.pace)
     return Candidate(
         id=id_of(steps),
         title=rule.title,

@@ -47,12 +47,13 @@ def advise(  # noqa: PLR0913 - all that a plan hangs on
     )
     facts = facts_of(profile, needs, device, family)
     decision = decide(case, facts)
-    job = estimate.job(profile, decision.candidates, needs.requests, pace)
+    scoring = estimate.scoring_of(profile, needs)
+    job = estimate.job(profile, decision.candidates, scoring, pace)
     return Plan(
         profile=profile,
         needs=needs,
         device=device,
-        baseline=estimate.baseline(profile, device, needs.requests, pace),
+        baseline=estimate.baseline(profile, device, scoring, pace),
         candidates=decision.candidates,
         refusals=decision.refusals,
         also_considered=decision.considered,

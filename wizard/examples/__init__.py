@@ -10,7 +10,7 @@ from wizard.examples.feeds import Feeds, load_feeds
 from wizard.examples.naming import DataName, parse, stated
 from wizard.examples.pictures import as_png
 from wizard.examples.prepare import prepare
-from wizard.examples.reading import Rows, bundled_requests, pick, read, read_one
+from wizard.examples.reading import Rows, bundled_requests, mean_tokens, pick, read, read_one
 from wizard.examples.sounds import as_wav
 from wizard.examples.typed import listed, typed
 from wizard.nouns import ExampleSet
@@ -25,6 +25,7 @@ __all__ = [
     "bundled_requests",
     "listed",
     "load_feeds",
+    "mean_tokens",
     "parse",
     "pick",
     "prepare",

@@ -27,21 +27,20 @@ AT_ONCE = 8  # files of a repository that are fetched together
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """A stream of rows with what is known of it. `open` reads a file of the repository."""
+    """A stream of rows with what is known of it.
+
+    `features` are the kinds of its columns, None each where the stream does not know; `open` reads
+    a file of the repository.
+    """
 
     stream: Any
+    features: Mapping[str, Any]
     card: TaskCard
     profile: ModelProfile
     name: str
     open: Callable[[str], bytes]
     by_position: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def features(self) -> Mapping[str, Any]:
-        """The kind of each column; None for each where the stream does not know."""
-        known: Mapping[str, Any] | None = self.stream.features
-        return known or dict.fromkeys(next(iter(self.stream), {}))
 
     @property
     def slug(self) -> str:

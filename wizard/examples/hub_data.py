@@ -68,8 +68,10 @@ def bring(data: DataName, profile: ModelProfile, scratch: Path) -> Brought:
     with _errors(named):
         config = _config(named, commit)
         split = _split(named, config, commit)
+        stream = _stream(named, config, split, commit)
         rows = hub_cells.Rows(
-            stream=_stream(named, config, split, commit),
+            stream=stream,
+            features=stream.features or dict.fromkeys(next(iter(stream), {})),
             card=tasks.card_of(profile.task),
             profile=profile,
             name=str(named),

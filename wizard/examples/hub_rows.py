@@ -139,7 +139,11 @@ def _beside_masks(rows: Rows, place: Path) -> tuple[Path, list[str]]:
     columns.check(rows.columns, (PICTURE, MASK), rows.name)
     found = _pictures(rows)
     mask = columns.guess(list(rows.features), MASK, rows.columns, rows.name)
-    mask = mask if mask in found else None
+    if mask not in found:
+        if columns.stated(rows.columns, MASK) is not None:
+            because = f"its column '{mask}' holds no pictures"
+            raise DatasetUnusable(name=rows.name, because=because)
+        mask = None
     others = [one for one in found if one != mask]
     picture = media(rows, PICTURE, others, "pictures")
     if mask is None:
@@ -211,13 +215,17 @@ def _things(rows: Rows) -> _Things | None:
 
 
 def _framed(cell: Any, things: _Things, rows: Rows) -> Iterator[tuple[list[float], str]]:
-    """Each box with what is in it; a row holds a list of things, or one list of each part."""
+    """Each box with what is in it; a row holds a list of things, or one list of each part.
+
+    What has not four numbers is no box.
+    """
     if isinstance(cell, Mapping):
         found = list(zip(cell[things.box], cell[things.kind], strict=False))
     else:
         found = [(one[things.box], one[things.kind]) for one in cell or ()]
     for box, kind in found:
-        yield [float(one) for one in box], _called(kind, things.names, rows.profile.labels)
+        if len(box or ()) == 4 and all(isinstance(one, int | float) for one in box):
+            yield [float(one) for one in box], _called(kind, things.names, rows.profile.labels)
 
 
 def _called(kind: Any, names: Sequence[str], labels: Sequence[str]) -> str:

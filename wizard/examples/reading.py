@@ -29,6 +29,8 @@ from wizard.examples.columns import NOTHING
 from wizard.nouns import ExampleSet, ModelProfile, Source
 
 ROWS_NEEDED = 20
+# English in pieces of words (BERT's own: 1.2 to 1.4), and what stands around a text.
+TOKENS_PER_WORD, BEGIN_AND_END = 1.35, 2
 ROWS_KEPT = 10_000
 CALIBRATION_KEPT = 256
 MARKED = {"outlined pictures": True, "framed pictures": False}
@@ -187,8 +189,8 @@ def _bundled(profile: ModelProfile) -> Rows:
     return replace(rows, notes=(OURS_ARE_USED, *unlike, *rows.notes))
 
 
-def bundled_requests(profile: ModelProfile) -> int:
-    """How many requests the bundled rows are that it is scored by; the rows are not read."""
+def bundled_requests(profile: ModelProfile) -> tuple[int, float | None]:
+    """How many requests the bundled rows are that it is scored by, and the tokens of one, about."""
     if profile.ref.source is Source.SAMPLE:
         folder = library.samples()[profile.ref.name].folder / "data"
     else:
@@ -196,7 +198,18 @@ def bundled_requests(profile: ModelProfile) -> int:
     with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
         table = csv.reader(file)
         each = 2 if "sentence2" in next(table) else 1
-        return each * sum(1 for _ in table)
+        requests = each * sum(1 for _ in table)
+    if tasks.card_of(profile.task).rows != "table":
+        return requests, None
+    return requests, mean_tokens(tables.read_bundled(folder / "test.csv", profile), requests)
+
+
+def mean_tokens(rows: ExampleSet, requests: int) -> float | None:
+    """About how many tokens a request of texts has, from its words; None of other rows."""
+    texts = (*rows.inputs, *(text for pair in rows.pairs for text in pair))
+    if not texts or not requests:
+        return None
+    return BEGIN_AND_END + TOKENS_PER_WORD * sum(len(one.split()) for one in texts) / requests
 
 
 def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:

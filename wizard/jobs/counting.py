@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from wizard import examples
 from wizard.jobs.questions import ask
@@ -17,22 +18,28 @@ from wizard.nouns import ModelProfile, Needs, SupportLevel, jsonable
 
 
 def counted(profile: ModelProfile, needs: Needs) -> Needs:
-    """With the rows to learn from, where the data is a file, and the requests of scoring.
+    """With the rows to learn from, where the data is a file, and the requests that score.
 
     What was counted before stands. Raises what is wrong with the data (DataNotFound, ...).
     """
     if profile.task is None or profile.support.level is SupportLevel.NOT_HERE:
         return needs
     if needs.data == "sample" and needs.requests is None:
-        return replace(needs, requests=examples.bundled_requests(profile))
+        answer, tokens = examples.bundled_requests(profile)
+        return replace(needs, requests=answer, row_tokens=tokens)
     ours = needs.data == "sample" or needs.data.startswith("hub:")
     if ours or needs.calibration_rows is not None:
         return needs
     said = examples.parse(needs.data)
     changed = tuple(_changed(one) for one in (said.path, said.calibration or ""))
     card = json.dumps(jsonable(profile), sort_keys=True)
-    learn, answer = _count(card, needs.data, changed)
-    return replace(needs, calibration_rows=learn, requests=answer)
+    look = _count(card, needs.data, changed)
+    return replace(
+        needs,
+        calibration_rows=look["calibration_rows"],
+        requests=look["requests"],
+        row_tokens=look["row_tokens"],
+    )
 
 
 def _changed(path: str) -> int:
@@ -40,8 +47,8 @@ def _changed(path: str) -> int:
 
 
 @lru_cache(maxsize=16)
-def _count(card: str, data: str, changed: tuple[int, ...]) -> tuple[int, int]:
+def _count(card: str, data: str, changed: tuple[int, ...]) -> dict[str, Any]:
     del changed  # it only tells two states of the same files apart
     look = ask("preview", {"profile": json.loads(card), "path": data, "seed": 0})
     assert isinstance(look, dict)  # noqa: S101 - what answers.preview gives
-    return int(look["calibration_rows"]), int(look["requests"])
+    return look

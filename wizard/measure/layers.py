@@ -38,6 +38,7 @@ HEAVY = {*WITH_WEIGHTS, "MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinea
 # What quantizers leave between an operator and the value that kept the original's name.
 BETWEEN = {"Mul", "Cast", "Add", "Sub", "Identity", "DequantizeLinear", "QuantizeLinear", "Reshape"}
 STEPS_BACK = 6
+CUT = {"Relu", "Clip"}  # taken into the layer before them where ranges are learnt
 BYTES = {2: (0, 255), 3: (-128, 127)}  # ends of uint8 and int8, by onnx.TensorProto's types
 
 
@@ -108,19 +109,43 @@ def _bytes(path: Path) -> int:
     return path.stat().st_size + (beside.stat().st_size if beside.is_file() else 0)
 
 
+def _users(model: onnx.ModelProto) -> Mapping[str, list[onnx.NodeProto]]:
+    found: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            found.setdefault(name, []).append(node)
+    return found
+
+
+def _output(
+    node: onnx.NodeProto,
+    users: Mapping[str, list[onnx.NodeProto]],
+    theirs: Mapping[str, onnx.NodeProto],
+) -> str | None:
+    """The layer's output that the other file has too, or that behind what cuts it off there."""
+    if node.output[0] in theirs:
+        return str(node.output[0])
+    behind = users.get(node.output[0], [])
+    if len(behind) == 1 and behind[0].op_type in CUT and behind[0].output[0] in theirs:
+        return str(behind[0].output[0])
+    return None
+
+
 def _both(before: onnx.ModelProto, after: onnx.ModelProto) -> list[_Layer]:
     """The original's layers whose output the other file has too, in the model's order."""
     stored, makers = _parts(before)
     theirs, their_makers = _parts(after)
+    users = _users(before)
     found = []
     for node in before.graph.node:
         place = WITH_WEIGHTS.get(node.op_type)
-        if place is None or node.output[0] not in their_makers:
+        output = _output(node, users, their_makers) if place is not None else None
+        if place is None or output is None:
             continue
         weight = _weight(node.input[place], stored, makers)
         if weight is None or (node.op_type == "Gather" and len(weight.dims) != 2):
             continue
-        there = _behind(node.output[0], their_makers)
+        there = _behind(output, their_makers)
         same, whole = True, True
         if there is not None:
             now = sizes(there, theirs, their_makers)
@@ -132,7 +157,7 @@ def _both(before: onnx.ModelProto, after: onnx.ModelProto) -> list[_Layer]:
                 name=_module(node, weight.name),
                 operator=node.op_type,
                 input=node.input[1 - place],
-                output=node.output[0],
+                output=output,
                 whole=whole,
             )
         )

@@ -8,6 +8,7 @@ Standard library only, so that any room can be imported without any dependency.
 from wizard.nouns.advice import AS_MEASURED as AS_MEASURED
 from wizard.nouns.advice import LEARNT as LEARNT
 from wizard.nouns.advice import SIBLING as SIBLING
+from wizard.nouns.advice import UNCOUNTED as UNCOUNTED
 from wizard.nouns.advice import Budget as Budget
 from wizard.nouns.advice import Candidate as Candidate
 from wizard.nouns.advice import Citation as Citation
@@ -28,6 +29,7 @@ from wizard.nouns.advice import Rule as Rule
 from wizard.nouns.advice import RuleExample as RuleExample
 from wizard.nouns.advice import RuleTrace as RuleTrace
 from wizard.nouns.advice import Sample as Sample
+from wizard.nouns.advice import Scoring as Scoring
 from wizard.nouns.advice import Settings as Settings
 from wizard.nouns.advice import SiblingOffer as SiblingOffer
 from wizard.nouns.advice import Step as Step

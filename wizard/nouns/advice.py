@@ -62,7 +62,8 @@ class Needs:
     `afresh`: make and measure everything again, whatever earlier jobs have kept. `sibling`: a
     smaller published model, as a user types it, to be measured by the same contract.
     `calibration_rows`: how many of the user's own rows there are to learn from, once counted;
-    `requests`: how many a model answers when it is scored.
+    `requests`: how many a model answers when it is scored; `row_tokens`: how many tokens such a one
+    has on average, about, of texts.
     """
 
     device_id: str
@@ -79,6 +80,7 @@ class Needs:
     sibling: str = ""
     calibration_rows: int | None = None
     requests: int | None = None
+    row_tokens: float | None = None
 
 
 # --------------------------------------------------------------------------- advice
@@ -241,6 +243,20 @@ class Pace:
 
 
 AS_MEASURED = Pace()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """How many requests score a model, and how long each is beside the one that is timed.
+
+    None where nobody has counted.
+    """
+
+    requests: int | None = None
+    share: float | None = None
+
+
+UNCOUNTED = Scoring()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 TITLE = "Static int8"
 OPERATORS = ["MatMul", "Gemm", "Conv"]
+# One that follows such a layer gives it its range: between the two nothing is rounded, and ONNX
+# Runtime runs both as one.
+TAKEN_IN = ["Relu", "Clip"]
 BYTES_PER_FILTER, BYTES_PER_LAYER = 13, 800  # two scales, zero points; three pairs of nodes
 FEWEST_ROWS = 8  # below that a range is an accident
 
@@ -101,7 +104,7 @@ def _quantized(model: onnx.ModelProto, settings: Settings, bench: Workbench) -> 
             str(working),
             _Reader(batches, bench.report),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=OPERATORS,
+            op_types_to_quantize=[*OPERATORS, *TAKEN_IN],
             nodes_to_exclude=left_alone,
             per_channel=settings.per_channel,
             reduce_range=settings.reduce_range,
