@@ -14,7 +14,7 @@ def job_of(sample, home, out, *options):
     """`wizard run` on the sample: the result object, and the folder of the bundle."""
     words = (*options, "--max-drop", "2", "--json", "--quiet", "--out", str(out))
     done = wizard("run", f"sample:{sample}", *words, home=home)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return json.loads(done.stdout), out
 
 
