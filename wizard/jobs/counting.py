@@ -16,6 +16,9 @@ from wizard import examples
 from wizard.jobs.questions import ask
 from wizard.nouns import ModelProfile, Needs, SupportLevel, jsonable
 
+# What is counted, as a preview and the needs call it.
+COUNTED = ("calibration_rows", "requests", "row_tokens")
+
 
 def counted(profile: ModelProfile, needs: Needs) -> Needs:
     """With the rows to learn from, where the data is a file, and the requests that score.
@@ -33,13 +36,7 @@ def counted(profile: ModelProfile, needs: Needs) -> Needs:
     said = examples.parse(needs.data)
     changed = tuple(_changed(one) for one in (said.path, said.calibration or ""))
     card = json.dumps(jsonable(profile), sort_keys=True)
-    look = _count(card, needs.data, changed)
-    return replace(
-        needs,
-        calibration_rows=look["calibration_rows"],
-        requests=look["requests"],
-        row_tokens=look["row_tokens"],
-    )
+    return replace(needs, **_count(card, needs.data, changed))
 
 
 def _changed(path: str) -> int:
@@ -51,4 +48,4 @@ def _count(card: str, data: str, changed: tuple[int, ...]) -> dict[str, Any]:
     del changed  # it only tells two states of the same files apart
     look = ask("preview", {"profile": json.loads(card), "path": data, "seed": 0})
     assert isinstance(look, dict)  # noqa: S101 - what answers.preview gives
-    return look
+    return {name: look[name] for name in COUNTED}  # the texts that it shows are not kept

@@ -89,16 +89,8 @@ def draw(desk: Desk) -> View:
     )
     pasted, file = _own_examples()
     hub, named = _on_the_hub()
-    columns = gr.Textbox(
-        label=words.COLUMNS,
-        info=words.COLUMNS_HINT,
-        placeholder=words.COLUMNS_PLACEHOLDER,
-        max_lines=1,
-        max_length=400,
-        visible=False,
-        elem_id="data-columns",
-        interactive=True,
-    )
+    said = (words.COLUMNS, words.COLUMNS_HINT, words.COLUMNS_PLACEHOLDER)
+    columns = _line(*said, "data-columns", max_length=400, visible=False)
     check = gr.Button(words.CHECK, visible=False, elem_id="check")
     rows = gr.HTML("", elem_id="rows", apply_default_css=False)
     alert = gr.HTML("", elem_id="alert-quality", apply_default_css=False)
@@ -119,21 +111,21 @@ def _on_the_hub() -> tuple[Any, tuple[Any, Any, Any]]:
         (words.SPLIT, words.SPLIT_HINT, "", "data-split", 2),
     )
     with gr.Row(visible=False, elem_id="data-hub", elem_classes="boxes") as hub:
-        named = [
-            gr.Textbox(
-                label=label,
-                info=hint,
-                placeholder=placeholder,
-                max_lines=1,
-                max_length=200,
-                scale=scale,
-                min_width=170,
-                elem_id=name,
-                interactive=True,
-            )
-            for label, hint, placeholder, name, scale in boxes
-        ]
+        named = [_line(*said, max_length=200, scale=scale, min_width=170) for *said, scale in boxes]
     return hub, (named[0], named[1], named[2])
+
+
+def _line(label: str, hint: str, placeholder: str, name: str, **more: Any) -> Any:
+    """A box for one line of text."""
+    return gr.Textbox(
+        label=label,
+        info=hint,
+        placeholder=placeholder,
+        max_lines=1,
+        elem_id=name,
+        interactive=True,
+        **more,
+    )
 
 
 def _own_examples() -> tuple[Any, Any]:
