@@ -1,12 +1,16 @@
 """The user's own rows are counted before a plan is made, because some recipes learn from them."""
 
+import csv
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.factories import some_needs
 from wizard import engine, jobs
 from wizard.errors import DataNotFound
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,23 @@ def test_a_pair_is_two_requests():
     sentences = engine.examine(engine.parse_ref("sample:sentences"))
 
     assert jobs.counted(sentences, some_needs()).requests == 3200
+
+
+def test_a_question_and_its_text_are_one():
+    """They are read together; how long a right answer is, its words tell."""
+    answers = engine.examine(engine.parse_ref("sample:answers"))
+    told = jobs.counted(answers, some_needs())
+    rows = ROOT / "assets" / "samples" / "answers" / "data" / "test.csv"
+
+    with rows.open(encoding="utf-8", newline="") as file:
+        assert told.requests == sum(1 for _ in csv.DictReader(file))
+
+
+def test_right_answers_tell_how_much_is_written():
+    """By their words, as rows are."""
+    told = jobs.counted(engine.examine(engine.parse_ref("sample:translations")), some_needs())
+
+    assert 5 < told.written_tokens < 15
 
 
 def test_pictures_have_no_tokens():

@@ -1,5 +1,7 @@
 """Forecasts are ranges that follow the parameter counts and the device's rates."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.factories import (
@@ -13,8 +15,8 @@ from tests.factories import (
     some_needs,
 )
 from tests.golden.plans import plan_of
-from wizard import estimate
-from wizard.nouns import Ability, Basis, Grade, Pace, Scoring, Step, Workload
+from wizard import duration, estimate
+from wizard.nouns import Ability, Basis, Grade, Pace, Scoring, Step, Task, Workload
 
 HUNDRED = Scoring(requests=100)
 TO_ONNX, EIGHT_BITS = Step(strategy="to_onnx"), Step(strategy="int8_dynamic")
@@ -125,9 +127,9 @@ def test_the_jobs_seconds_are_those_of_its_candidates():
     assert long.first.value == pytest.approx(long.seconds.value - 300)
 
 
-def job_at(interpreter, arithmetic, profile=None, technique=EIGHT_BITS):
+def job_at(interpreter, arithmetic, profile=None, technique=EIGHT_BITS, reading=1.0):
     """The job's forecast on a machine of that pace, with one candidate."""
-    pace = Pace(interpreter=interpreter, arithmetic=arithmetic)
+    pace = Pace(interpreter=interpreter, arithmetic=arithmetic, reading=reading)
     steps = (TO_ONNX, technique)
     profile = profile or a_profile()
     made = estimate.forecast(profile, a_device(), steps, {}, HUNDRED, pace)
@@ -139,7 +141,9 @@ def test_short_rows_are_answered_sooner_than_long_ones():
     large = a_profile(macs=90_000_000_000, workload=Workload(tokens=64))
     short, unknown, long = (
         estimate.baseline(
-            large, a_device(), estimate.scoring_of(large, some_needs(requests=500, row_tokens=of))
+            large,
+            a_device(),
+            duration.scoring_of(large, some_needs(requests=500, row_tokens=of, minutes=60.0)),
         ).seconds.value
         for of in (8.0, None, 64.0)
     )
@@ -150,7 +154,7 @@ def test_short_rows_are_answered_sooner_than_long_ones():
 
 def test_a_machine_of_half_the_pace_needs_twice_the_seconds():
     """Of export, measuring and making; neither memory nor disk."""
-    here, slower = job_at(1.0, 1.0), job_at(2.0, 2.0)
+    here, slower = job_at(1.0, 1.0), job_at(2.0, 2.0, reading=2.0)
 
     assert slower.seconds.value == pytest.approx(2 * here.seconds.value)
     assert slower.first.value == pytest.approx(2 * here.first.value)
@@ -164,6 +168,50 @@ def test_a_large_model_waits_for_arithmetic_a_small_one_for_the_interpreter():
     for profile, slow in ((large, (1.0, 3.0)), (a_profile(), (3.0, 1.0))):
         grown = job_at(*slow, profile).seconds.value / job_at(1.0, 1.0, profile).seconds.value
         assert grown > 2
+
+
+def answering(profile, **about):
+    """Seconds of the original, measured with a thousand rows."""
+    scoring = Scoring(**{"requests": 1000, "share": 0.1, **about})
+    return estimate.baseline(profile, a_device(), scoring).seconds.value
+
+
+def test_short_rows_of_a_large_model_wait_for_its_weights():
+    """All of them are read for each row, however few tokens it has."""
+    counts = replace(a_profile().parameters, linear=85_000_000)
+    large = a_profile(parameters=counts, macs=5_500_000_000)
+    slow, quick = (
+        estimate.baseline(
+            large, a_device(), Scoring(requests=1000, share=0.1), Pace(reading=of)
+        ).seconds.value
+        for of in (2.0, 1.0)
+    )
+
+    assert slow - quick > 1000 * 0.34 * duration.READ_SECONDS_PER_MB * 1000
+
+
+def test_a_text_takes_as_long_as_it_is():
+    """A model that writes reads its weights for every token; a source is about as long."""
+    writer = a_profile(task=Task.TEXT_GENERATION)
+    one, many = (answering(writer, written=of) for of in (1.0, 20.0))
+    unknown, cut = (answering(writer, written=of) for of in (None, 500.0))
+    of_two_parts = a_profile(task=Task.TEXT_TO_TEXT)
+    short, long = (answering(of_two_parts, tokens=of) for of in (4.0, 30.0))
+
+    assert one < many < unknown == cut
+    assert short < long
+
+
+def test_rows_beyond_the_minutes_are_not_counted():
+    """The original answers for a quarter of them, a hundred rows at least."""
+    slow = a_profile(macs=90_000_000_000)
+    few, more, all_of_them = (answering(slow, share=1.0, minutes=of) for of in (0.1, 2.0, None))
+
+    each = 90_000_000_000 / duration.MACS_PER_SECOND
+    timing = duration.TIMED_AT_LEAST * each
+    assert few - timing == pytest.approx(100 * each * duration.ROWS_TOGETHER, rel=0.2)
+    assert few < all_of_them
+    assert few <= more < all_of_them
 
 
 def test_training_ends_when_its_minutes_do():
@@ -193,7 +241,7 @@ def test_what_was_measured_lies_in_the_forecast(
     """Size, time, memory and the cost of trying, for two samples; by the rule, where one speaks."""
     plan = plan_of(sample, "this-machine")
     steps = tuple(Step(strategy=one) for one in ("to_onnx", technique))
-    scoring = estimate.scoring_of(plan.profile, plan.needs)
+    scoring = duration.scoring_of(plan.profile, plan.needs)
     plain = estimate.forecast(plan.profile, plan.device, steps, {}, scoring)
     ruled = {one.steps[1].strategy: one.forecast for one in plan.candidates if len(one.steps) == 2}
     made = ruled.get(technique, plain)

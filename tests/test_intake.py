@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wizard import intake, library
@@ -20,7 +21,7 @@ from wizard.errors import (
     WeightsDamaged,
     WeightsMissing,
 )
-from wizard.intake import tempo
+from wizard.intake import card, tempo
 from wizard.intake.count import loader_for
 from wizard.intake.heads import FROM_SOUND, FROM_TEXT, OF_SOUND, TASK_OF_ENDING, task_of
 from wizard.intake.machine import _from_cpuinfo
@@ -492,8 +493,31 @@ def test_the_pace_counts_seconds_of_the_processor():
     assert 1 / 8 < intake.pace().arithmetic < 8
 
 
+def test_the_pace_of_arithmetic_is_taken_with_ordinary_numbers():
+    """Numbers that fade to nothing took fifty times as long on a processor of another make."""
+    product = tempo._multiply()()
+
+    assert isinstance(product, np.ndarray)
+    assert (product == 1).all()
+
+
 def test_a_ref_prints_as_it_is_typed():
     """sample:NAME, id@revision."""
     ref = ModelRef(source=Source.HUB, name="me/it", revision="abc")
 
     assert str(ref) == "me/it@abc"
+
+
+@pytest.mark.parametrize(
+    ("config", "layers"),
+    [
+        ({"encoder_layers": 3, "decoder_layers": 2, "num_hidden_layers": 3}, 5),
+        ({"num_layers": 6, "is_encoder_decoder": True}, 12),
+        ({"num_layers": 6, "num_decoder_layers": 2, "is_encoder_decoder": True}, 8),
+        ({"num_hidden_layers": 4}, 4),
+        ({}, None),
+    ],
+)
+def test_layers_of_both_parts_are_counted(config, layers):
+    """BART, Marian and Whisper name them apart; T5 names one number for both."""
+    assert card._layers(config) == layers

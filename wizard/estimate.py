@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from wizard import tasks
+from wizard import duration, tasks
 from wizard.nouns import (
     AS_MEASURED,
     UNCOUNTED,
@@ -25,7 +25,6 @@ from wizard.nouns import (
     Grade,
     JobForecast,
     ModelProfile,
-    Needs,
     Pace,
     Quantity,
     Scoring,
@@ -37,47 +36,10 @@ from wizard.storage import Storage, number, storage_of
 FP32_EFFICIENCY, CONV_EFFICIENCY, DEPTHWISE_EFFICIENCY = 0.5, 0.4, 0.1
 INT8_EFFICIENCY, WASM_EFFICIENCY = 0.35, 0.25
 BANDWIDTH_SHARE = 0.7
-# Operators left after ONNX Runtime has fused what it can: per transformer layer, per block of a
-# convolutional network (two or three convolutions and their sum), and outside of both.
-NODES_PER_LAYER, NODES_PER_BLOCK, NODES_BESIDE = 18, 5, 12
-LAYERS_UNKNOWN, BLOCKS_UNKNOWN = 8, 16
 BYTES_PER_NODE = 250
 # A forecast for another device is right within this factor either way, more or less.
 ELSEWHERE, HERE = 1.6, 1.8
 PROCESS_MB, PROCESS_SPREAD_MB = 64.0, 7.0
-# Seconds of the jobs of the peers' bench, each alone on two cores of the machine that a pace is
-# held against (DECISIONS.md, 2026-11-29): an export by operators and weights; what is made and
-# opened, zipped and hashed by weights.
-EXPORT_SECONDS, EXPORT_SECONDS_PER_NODE, EXPORT_SECONDS_PER_MB = 1.2, 0.039, 0.0066
-SECONDS_PER_MB, MEASURE_SECONDS, CANDIDATE_SECONDS = 0.02, 0.5, 0.4
-# What a technique takes beyond plain rounding: layers watched on sample rows, codes searched.
-BEYOND_SECONDS_PER_MB = {
-    "mixed_precision": 0.12,
-    "low_rank": 0.16,
-    "low_bit_weights": 0.09,
-    "palettization": 0.08,
-    "int8_weights": 0.01,
-}
-SEARCH_MACS_PER_SECOND = 1.75e7
-# Small models answer two rows at once, others each with both cores.
-ROWS, SECONDS_PER_ROW, ROWS_TOGETHER, MACS_PER_SECOND = 2000, 2e-4, 0.8, 1.3e11
-# How long a row is beside the request where nobody has looked, and at most.
-ROW_SHARE, ROW_SHARE_AT_MOST = 0.6, 4.0
-# Both sides in turns, with warming up (speed.py): no more requests of quick models, no more seconds
-# of others, and no fewer requests of slow ones.
-TIMED_AT_MOST, TIMED_SECONDS, TIMED_AT_LEAST = 700, 3.2, 140
-# A row with the value of every operator written down, in runs: filters give many values. Layers
-# are looked at on so many rows, for so many seconds at most; ranges are learnt on so many.
-INSIDE, INSIDE_FILTERS = 8, 37
-LOOKED_AT, LOOKED_SECONDS, LEARNT_ROWS = 32, 3.0, 64
-LEARNING = frozenset({"int8_static", "int8_static_smooth"})
-# Pruning looks at its rows with PyTorch (intents: 11 s for 256 rows on a machine of half the pace).
-PRUNING_ROWS, PRUNING_PER_ROW, PRUNING_PASSES = 256, 0.015, 12
-# Training: 32 rows a step, forwards and twice that backwards, and the original forwards. Rows are
-# shorter than the request, PyTorch slower than ONNX Runtime (intents 0.25 s, digits 0.05 s a step
-# on a machine of half the pace).
-TRAINING = frozenset({"recovery", "quantization_aware_training"})
-TRAINING_ROWS, TRAINING_MACS_PER_SECOND, SECONDS_PER_STEP = 32, 6e10, 0.02
 # The job's peak and its files, of ten models (tests/benchmarks/forecasts.py): an export holds the
 # weights three times, filters once and a half more; a bundle is the chosen file, plain and zipped.
 JOB_MB, EXPORT_COPIES, FILTER_COPIES = 720.0, 2.9, 1.5
@@ -158,18 +120,7 @@ def size_bytes(profile: ModelProfile, storage: Storage) -> float:
         + counts.conv * storage.conv
         + counts.other * storage.other
     )
-    return bits / 8 + BYTES_PER_NODE * nodes_of(profile) * storage.growth
-
-
-def nodes_of(profile: ModelProfile) -> int:
-    """About how many operators a run starts."""
-    if _convolutional(profile):
-        return NODES_BESIDE + NODES_PER_BLOCK * (profile.layers or BLOCKS_UNKNOWN)
-    return NODES_BESIDE + NODES_PER_LAYER * (profile.layers or LAYERS_UNKNOWN)
-
-
-def _convolutional(profile: ModelProfile) -> bool:
-    return profile.parameters.conv > profile.parameters.linear
+    return bits / 8 + BYTES_PER_NODE * duration.nodes_of(profile) * storage.growth
 
 
 def estimated(value: float, unit: str, low: float, high: float) -> Quantity:
@@ -212,7 +163,7 @@ def forecast(
         memory=_expanding(smaller(profile, share))
         if technique == "palettization"
         else _process_memory(megabytes),
-        seconds=_with_training(profile, share, steps, scoring, pace),
+        seconds=duration.to_measure(profile, share, steps, scoring, pace),
         token=_each_token(profile, device, storage, spread) if tasks.writes(profile.task) else None,
     )
 
@@ -238,15 +189,6 @@ def baseline(
     """What the original is expected to give on the device."""
     as_it_is = {"speed_ratio": (1.0, 1.0), "drop_points": (0.0, 0.0)}
     return forecast(profile, device, (), as_it_is, scoring, pace)
-
-
-def scoring_of(profile: ModelProfile, needs: Needs) -> Scoring:
-    """What is known of the rows that score a model, from the needs."""
-    tokens = needs.workload.tokens or profile.workload.tokens
-    if not tokens or needs.row_tokens is None:
-        return Scoring(requests=needs.requests)
-    share = min(ROW_SHARE_AT_MOST, needs.row_tokens / tokens)
-    return Scoring(requests=needs.requests, share=share)
 
 
 def _speed_range(
@@ -285,7 +227,7 @@ def one_token(profile: ModelProfile) -> ModelProfile:
 
 def overhead_ms(profile: ModelProfile, device: Device) -> float:
     """What starting the operators costs, however small the model is."""
-    return nodes_of(profile) * device.overhead_us_per_op / 1000
+    return duration.nodes_of(profile) * device.overhead_us_per_op / 1000
 
 
 def _peak(device: Device, storage: Storage) -> float:
@@ -299,7 +241,7 @@ def _efficiency(profile: ModelProfile, device: Device, *, eight: bool) -> float:
         return WASM_EFFICIENCY
     if eight:
         return INT8_EFFICIENCY
-    if _convolutional(profile):
+    if duration.convolutional(profile):
         slow = profile.depthwise_share
         return CONV_EFFICIENCY * (1 - slow) + DEPTHWISE_EFFICIENCY * slow
     return FP32_EFFICIENCY
@@ -356,62 +298,6 @@ def _expanding(profile: ModelProfile) -> Quantity:
     return estimated(middle, "MB", low - PROCESS_SPREAD_MB, high + PROCESS_SPREAD_MB)
 
 
-def _seconds(
-    profile: ModelProfile,
-    share: float = 1.0,
-    steps: Sequence[Step] = (),
-    scoring: Scoring = UNCOUNTED,
-    pace: Pace = AS_MEASURED,
-) -> Quantity:
-    """Making and measuring one candidate; without `steps` the original."""
-    weights = 4 * profile.parameters.total / 1e6
-    rows = ROWS if scoring.requests is None else scoring.requests
-    length = ROW_SHARE if scoring.share is None else scoring.share
-    each = profile.macs / MACS_PER_SECOND
-    inside = each * (INSIDE_FILTERS if _convolutional(profile) else INSIDE)
-    multiplying = _seconds_timed(each) + ROWS_TOGETHER * rows * length * each
-    beside = MEASURE_SECONDS + rows * SECONDS_PER_ROW + SECONDS_PER_MB * weights
-    if steps:
-        beside += CANDIDATE_SECONDS
-        multiplying += min(LOOKED_SECONDS, LOOKED_AT * inside)
-    if any(step.strategy in LEARNING for step in steps):
-        multiplying += LEARNT_ROWS * inside
-    beside += weights * sum(BEYOND_SECONDS_PER_MB.get(step.strategy, 0.0) for step in steps)
-    if any(step.strategy == "mixed_precision" for step in steps):  # each layer is tried alone
-        multiplying += profile.macs / SEARCH_MACS_PER_SECOND
-    if share < 1:  # the model is run forwards and backwards, and exported anew
-        beside += PRUNING_ROWS * PRUNING_PER_ROW
-        multiplying += PRUNING_ROWS * PRUNING_PASSES * each
-    middle = beside * pace.interpreter + multiplying * pace.arithmetic
-    middle += seconds_to_export(profile, pace) if share < 1 else 0.0
-    return estimated(middle, "s", middle * 0.4, middle * 2.5)
-
-
-def _seconds_timed(each: float) -> float:
-    """Of timing a model that takes `each` seconds a request."""
-    return max(TIMED_AT_LEAST * each, min(TIMED_SECONDS, TIMED_AT_MOST * each))
-
-
-def _with_training(
-    profile: ModelProfile, share: float, steps: Sequence[Step], scoring: Scoring, pace: Pace
-) -> Quantity:
-    """Seconds with training on the way: the steps asked for, as far as its minutes allow."""
-    plain = _seconds(profile, share, steps, scoring, pace)
-    seconds = 0.0
-    for step in steps:
-        if step.strategy in TRAINING:
-            macs = TRAINING_ROWS * profile.macs * (1 + 3 * share) / TRAINING_MACS_PER_SECOND
-            each = SECONDS_PER_STEP * pace.interpreter + macs * pace.arithmetic
-            asked = each * number(step.settings.get("steps"), 400)
-            seconds += min(asked, 60 * number(step.settings.get("minutes"), 5.0))
-    if not seconds:
-        return plain
-    if share >= 1:  # another checkpoint is exported anew
-        seconds += seconds_to_export(profile, pace)
-    middle = plain.value + seconds
-    return estimated(middle, "s", middle * 0.3, middle * 2.5)
-
-
 def job(
     profile: ModelProfile,
     candidates: Sequence[Candidate],
@@ -425,13 +311,13 @@ def job(
     """
     weights = 4 * profile.parameters.total / 1e6
     filters = 4 * profile.parameters.conv / 1e6
-    trained = any(step.strategy in TRAINING for one in candidates for step in one.steps)
+    trained = any(step.strategy in duration.TRAINING for one in candidates for step in one.steps)
     copies = TRAINED_COPIES + 1 if trained else EXPORT_COPIES
     memory = JOB_MB + copies * weights + FILTER_COPIES * filters
     files = [one.forecast.size.value for one in candidates]
     disk = DISK_MB + weights + sum(files) + BUNDLE_COPIES * max(files, default=weights)
-    original = seconds_to_export(profile, pace)
-    original += _seconds(profile, scoring=scoring, pace=pace).value
+    original = duration.to_export(profile, pace)
+    original += duration.to_measure(profile, scoring=scoring, pace=pace).value
     each = [one.forecast.seconds.value for one in candidates]
     seconds, first = original + sum(each), original + min(each, default=0.0)
     return JobForecast(
@@ -440,10 +326,3 @@ def job(
         seconds=estimated(seconds, "s", seconds * 0.5, seconds * 2.0),
         first=estimated(first, "s", first * 0.5, first * 2.0),
     )
-
-
-def seconds_to_export(profile: ModelProfile, pace: Pace = AS_MEASURED) -> float:
-    """Translating the model to ONNX on a machine of that pace."""
-    weights = 4 * profile.parameters.total / 1e6
-    seconds = EXPORT_SECONDS + EXPORT_SECONDS_PER_NODE * nodes_of(profile)
-    return pace.interpreter * (seconds + EXPORT_SECONDS_PER_MB * weights)

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from wizard import estimate
+from wizard import duration, estimate
 from wizard.advise.facts import Facts, fires
 from wizard.errors import PresetBroken
 from wizard.library import condition
@@ -319,7 +319,7 @@ def _candidate(
         for other in against.get(step.strategy, [])
         if other.effect in {Effect.WARN, Effect.AVOID}
     }
-    scoring = estimate.scoring_of(case.profile, case.needs)
+    scoring = duration.scoring_of(case.profile, case.needs)
     cast = estimate.forecast(case.profile, case.device, steps, rule.expect, scoring, case.pace)
     return Candidate(
         id=id_of(steps),

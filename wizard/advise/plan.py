@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from wizard import estimate
+from wizard import duration, estimate
 from wizard.advise import whatif
 from wizard.advise.choose import Case, decide
 from wizard.advise.facts import facts_of
@@ -47,7 +47,7 @@ def advise(  # noqa: PLR0913 - all that a plan hangs on
     )
     facts = facts_of(profile, needs, device, family)
     decision = decide(case, facts)
-    scoring = estimate.scoring_of(profile, needs)
+    scoring = duration.scoring_of(profile, needs)
     job = estimate.job(profile, decision.candidates, scoring, pace)
     return Plan(
         profile=profile,

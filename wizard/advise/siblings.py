@@ -11,7 +11,7 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 
-from wizard import estimate
+from wizard import duration
 from wizard.advise.choose import id_of
 from wizard.nouns import (
     SIBLING,
@@ -193,7 +193,7 @@ def _is_plain(candidate: Candidate) -> bool:
 def _with_translation(candidate: Candidate, profile: ModelProfile) -> Candidate:
     """The first recipe of the sibling takes the time of its translation, too."""
     cast = candidate.forecast
-    longer = estimate.seconds_to_export(profile)
+    longer = duration.to_export(profile)
     seconds = _sum(cast.seconds, dataclasses.replace(cast.seconds, value=longer, low=longer / 2,
                                                      high=longer * 2))  # fmt: skip
     return dataclasses.replace(candidate, forecast=dataclasses.replace(cast, seconds=seconds))

@@ -10,7 +10,7 @@ from wizard.examples.feeds import Feeds, load_feeds
 from wizard.examples.naming import DataName, parse, stated
 from wizard.examples.pictures import as_png
 from wizard.examples.prepare import prepare
-from wizard.examples.reading import Rows, bundled_requests, mean_tokens, pick, read, read_one
+from wizard.examples.reading import Rows, bundled_counts, counts, pick, read, read_one
 from wizard.examples.sounds import as_wav
 from wizard.examples.typed import listed, typed
 from wizard.nouns import ExampleSet
@@ -22,10 +22,10 @@ __all__ = [
     "Rows",
     "as_png",
     "as_wav",
-    "bundled_requests",
+    "bundled_counts",
+    "counts",
     "listed",
     "load_feeds",
-    "mean_tokens",
     "parse",
     "pick",
     "prepare",

@@ -189,27 +189,41 @@ def _bundled(profile: ModelProfile) -> Rows:
     return replace(rows, notes=(OURS_ARE_USED, *unlike, *rows.notes))
 
 
-def bundled_requests(profile: ModelProfile) -> tuple[int, float | None]:
-    """How many requests the bundled rows are that it is scored by, and the tokens of one, about."""
-    if profile.ref.source is Source.SAMPLE:
+def bundled_counts(profile: ModelProfile) -> dict[str, int | float | None]:
+    """As `counts`, of the bundled rows that the model is scored by."""
+    sample = profile.ref.source is Source.SAMPLE
+    if sample:
         folder = library.samples()[profile.ref.name].folder / "data"
     else:
         folder = library.rows_of(tasks.card_of(profile.task).bundled)
+    if tasks.card_of(profile.task).rows == "table":
+        rows = tables.read_bundled(folder / "test.csv", profile)
+        return counts(rows if sample else _unlabelled(rows), profile)
     with (folder / "test.csv").open(encoding="utf-8", newline="") as file:
-        table = csv.reader(file)
-        each = 2 if "sentence2" in next(table) else 1
-        requests = each * sum(1 for _ in table)
-    if tasks.card_of(profile.task).rows != "table":
-        return requests, None
-    return requests, mean_tokens(tables.read_bundled(folder / "test.csv", profile), requests)
+        return {"requests": sum(1 for _ in csv.reader(file)) - 1}
 
 
-def mean_tokens(rows: ExampleSet, requests: int) -> float | None:
-    """About how many tokens a request of texts has, from its words; None of other rows."""
-    texts = (*rows.inputs, *(text for pair in rows.pairs for text in pair))
-    if not texts or not requests:
+def counts(rows: ExampleSet, profile: ModelProfile) -> dict[str, int | float | None]:
+    """How many requests the rows are, the tokens of one and those of a right answer, about.
+
+    Tokens are counted by words; None of what is no text. A pair whose texts are answered apart is
+    two requests; a question and its text are one.
+    """
+    apart = rows.pairs and tasks.card_of(profile.task).prepare == "texts"
+    requests = len(rows) * (2 if apart else 1)
+    texts = [*rows.inputs, *(text for pair in rows.pairs for text in pair)]
+    return {
+        "requests": requests,
+        "row_tokens": _tokens(texts, requests, BEGIN_AND_END),
+        "written_tokens": _tokens([one[0] for one in rows.answers if one], len(rows.answers), 1),
+    }
+
+
+def _tokens(texts: Sequence[str], among: int, beside: int) -> float | None:
+    """Mean tokens of as many texts as there are `among`."""
+    if not texts or not among:
         return None
-    return BEGIN_AND_END + TOKENS_PER_WORD * sum(len(one.split()) for one in texts) / requests
+    return beside + TOKENS_PER_WORD * sum(len(one.split()) for one in texts) / among
 
 
 def _both(folder: Path, profile: ModelProfile, *, labelled: bool) -> Rows:

@@ -45,7 +45,7 @@ KINDS = {
 }
 WRITERS = {"decoder", "encoder-decoder"}  # shapes of families that write texts
 # Raise it when a card says more or counts differently; older cards are then made anew.
-CARD_LAYOUT = 6
+CARD_LAYOUT = 7
 FED_WITH = {"pixel_values": "pictures", "input_ids": "texts", "input_values": "sound waves"}
 
 
@@ -318,9 +318,15 @@ def _layers(config: dict[str, Any]) -> int | None:
     parts = [config.get(part) or {} for part in ("vision_config", "text_config")]
     if all(isinstance(one, dict) and _whole(one.get("num_hidden_layers")) for one in parts):
         return sum(int(one["num_hidden_layers"]) for one in parts)
-    return _whole(
+    reads, writes = (_whole(config.get(f"{part}_layers")) for part in ("encoder", "decoder"))
+    if reads is not None and writes is not None:
+        return reads + writes
+    found = _whole(
         config.get("num_hidden_layers") or config.get("n_layer") or config.get("num_layers")
     )
+    if found is not None and config.get("is_encoder_decoder"):
+        return found + (_whole(config.get("num_decoder_layers")) or found)
+    return found
 
 
 def _whole(value: object) -> int | None:

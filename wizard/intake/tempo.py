@@ -1,7 +1,8 @@
 """How fast this machine is beside the one that the forecasts of seconds were measured on.
 
-Covers: the interpreter (exports, searches over graphs) and arithmetic in 32 bits, one core each, in
-a fortieth of a second. Does not cover: more cores than two, disks, other programs at work.
+Covers: the interpreter (exports, searches over graphs), arithmetic in 32 bits, and reading weights
+from memory, one core each, in a tenth of a second.
+Does not cover: more cores than two, disks, other programs at work.
 
 Seconds of the processor are counted, not of the wall: others may want the core meanwhile, and a
 command is planned while the libraries load.
@@ -17,9 +18,12 @@ from wizard.nouns import Pace
 
 # Milliseconds on the machine of DECISIONS.md, 2026-11-29 (AMD EPYC with VNNI, Python 3.11).
 INTERPRETER_MS, ARITHMETIC_MS = 3.1, 2.5
+# The same of DECISIONS.md, 2026-11-30 (Intel Xeon with AMX).
+READING_MS = 8.5
 TIMES = 4
 # A clock that stands still or a machine that sleeps tells nothing: a factor beyond is not believed.
 SLOWEST = 8.0
+READ_NUMBERS = 32_000_000  # 128 MB: more than caches hold, or a guest's part of them
 SIDE = 64  # small enough that no library shares the product among cores
 
 
@@ -29,6 +33,7 @@ def pace() -> Pace:
     return Pace(
         interpreter=_beside(INTERPRETER_MS, _interpret),
         arithmetic=_beside(ARITHMETIC_MS, _multiply()),
+        reading=_beside(READING_MS, _read()),
     )
 
 
@@ -57,11 +62,19 @@ def _multiply() -> Callable[[], object]:
     import numpy as np
 
     ones = np.ones((SIDE, SIDE), np.float32)
+    back = np.float32(1 / SIDE)  # every product is ones again: numbers that fade to nothing are
+    # a hundred times as slow on some processors, and nothing on others
 
     def work() -> object:
         product = ones
         for _ in range(400):
-            product = ones @ product * np.float32(0.01)
+            product = ones @ product * back
         return product
 
     return work
+
+
+def _read() -> Callable[[], object]:
+    import numpy as np
+
+    return np.ones(READ_NUMBERS, np.float32).max

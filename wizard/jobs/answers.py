@@ -43,12 +43,10 @@ def preview(profile: Json, path: str, seed: int) -> Mapping[str, Json]:
     model = TypeAdapter(ModelProfile).validate_python(profile)
     with tempfile.TemporaryDirectory(prefix="wizard-preview-") as scratch:
         rows = examples.read(model, path, seed=seed, scratch=Path(scratch))
-    requests = len(rows.test) * (2 if rows.test.target else 1)
     return {
         "test_rows": len(rows.test),
         "calibration_rows": len(rows.calibration),
-        "requests": requests,
-        "row_tokens": examples.mean_tokens(rows.test, requests),
+        **examples.counts(rows.test, model),
         "labels": sorted(set(rows.test.labels)),
         "notes": list(rows.notes),
         "origin": rows.test.origin,

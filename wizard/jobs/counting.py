@@ -17,7 +17,7 @@ from wizard.jobs.questions import ask
 from wizard.nouns import ModelProfile, Needs, SupportLevel, jsonable
 
 # What is counted, as a preview and the needs call it.
-COUNTED = ("calibration_rows", "requests", "row_tokens")
+COUNTED = ("calibration_rows", "requests", "row_tokens", "written_tokens")
 
 
 def counted(profile: ModelProfile, needs: Needs) -> Needs:
@@ -28,8 +28,8 @@ def counted(profile: ModelProfile, needs: Needs) -> Needs:
     if profile.task is None or profile.support.level is SupportLevel.NOT_HERE:
         return needs
     if needs.data == "sample" and needs.requests is None:
-        answer, tokens = examples.bundled_requests(profile)
-        return replace(needs, requests=answer, row_tokens=tokens)
+        known: dict[str, Any] = {**examples.bundled_counts(profile)}
+        return replace(needs, **known)
     ours = needs.data == "sample" or needs.data.startswith("hub:")
     if ours or needs.calibration_rows is not None:
         return needs

@@ -63,7 +63,7 @@ class Needs:
     smaller published model, as a user types it, to be measured by the same contract.
     `calibration_rows`: how many of the user's own rows there are to learn from, once counted;
     `requests`: how many a model answers when it is scored; `row_tokens`: how many tokens such a one
-    has on average, about, of texts.
+    has on average, about, of texts; `written_tokens`: how many a right answer has that is a text.
     """
 
     device_id: str
@@ -81,6 +81,7 @@ class Needs:
     calibration_rows: int | None = None
     requests: int | None = None
     row_tokens: float | None = None
+    written_tokens: float | None = None
 
 
 # --------------------------------------------------------------------------- advice
@@ -235,11 +236,13 @@ class Reason:
 class Pace:
     """How many times as long the machine that does the work takes as the forecasts' own machine.
 
-    `interpreter`: Python, and what is like it; `arithmetic`: products of matrices in 32 bits.
+    `interpreter`: Python, and what is like it; `arithmetic`: products of matrices in 32 bits;
+    `reading`: weights that come from memory.
     """
 
     interpreter: float = 1.0
     arithmetic: float = 1.0
+    reading: float = 1.0
 
 
 AS_MEASURED = Pace()
@@ -249,11 +252,15 @@ AS_MEASURED = Pace()
 class Scoring:
     """How many requests score a model, and how long each is beside the one that is timed.
 
+    `tokens`: of one; `written`: of a right answer that is a text; `minutes`: of the whole job.
     None where nobody has counted.
     """
 
     requests: int | None = None
     share: float | None = None
+    tokens: float | None = None
+    written: float | None = None
+    minutes: float | None = None
 
 
 UNCOUNTED = Scoring()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard import bundle, library, measure
+from wizard import bundle, duration, library, measure
 from wizard.compare import climb, compare, judge
 from wizard.errors import NotSupported, TimeUp, WizardError
 from wizard.nouns import (
@@ -60,8 +60,6 @@ from wizard.run.state import (
 from wizard.strategies import _contract as contract
 
 TO_ONNX = "to_onnx"
-# Of the seconds left, the original's answers may take so much: each candidate takes as long again.
-SHARE_FOR_ORIGINAL = 0.25
 NO_TIME = "The minutes were spent before one candidate was measured, so we cannot tell; allow more."
 
 
@@ -175,7 +173,7 @@ def _weigh_original(state: Walk, bench: contract.Workbench, scales: measure.Benc
             artifact = _make(state, [export], checkpoint, _reporting(bench, report))
             site.emit(_step_done(state, ORIGINAL, export, artifact))
         with state.phase(WEIGH) as report:
-            part = SHARE_FOR_ORIGINAL * max(0.0, state.seconds_left())
+            part = duration.SHARE_FOR_ORIGINAL * max(0.0, state.seconds_left())
             weighing = dataclasses.replace(scales, report=report, answer_seconds=part)
             original = shared.weigh_original(state, artifact, weighing)
             site.emit(_measured(state, ORIGINAL, original))

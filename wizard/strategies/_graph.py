@@ -364,5 +364,6 @@ def must_be_finite(model: onnx.ModelProto, strategy: str) -> None:
             continue
         largest = np.abs(numpy_helper.to_array(one).astype(np.float64)).max(initial=0.0)
         if not largest < LARGEST_SCALE:
-            found = f"an infinite one at {one.name.removesuffix('_scale')}, where a mask is added"
+            reader = next(node for node in model.graph.node if one.name in node.input)
+            found = f"an infinite one at {reader.input[0]}, where a mask is added"
             raise PromiseBroken(strategy=strategy, promised="finite ranges", found=found)

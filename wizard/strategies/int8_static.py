@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wizard import examples, nouns
 from wizard.errors import CalibrationTooSmall, NotSupported
 from wizard.nouns import Artifact, Kind
-from wizard.strategies import _equal, _feeds, _graph
+from wizard.strategies import _equal, _feeds, _graph, _short
 from wizard.strategies._contract import Strategy, Workbench
 from wizard.strategies._rows import embeddings_to_int8
 
@@ -72,10 +72,12 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
         bench.report(0.02, "evening out the channels")
         _equal.equalize(model, settings.samples, bench, per_channel=settings.per_channel)
     bench.report(0.05, "learning the ranges of activations")
+    known = _short.names(model)
     model = _quantized(model, settings, bench)
     bench.report(0.9, "rounding the embeddings")
     if settings.embeddings:
         embeddings_to_int8(model)
+    _short.shorten(model, known)
     return _graph.save(model, bench.folder / f"{STRATEGY.file_stem}.onnx")
 
 

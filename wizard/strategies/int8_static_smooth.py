@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from wizard import nouns
 from wizard.errors import NotSupported
 from wizard.nouns import Artifact, Kind
-from wizard.strategies import _activations, _graph, _smoothing
+from wizard.strategies import _activations, _graph, _short, _smoothing
 from wizard.strategies._contract import Strategy, Workbench
 from wizard.strategies._rows import embeddings_to_int8
 
@@ -75,6 +75,7 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
         model, list(groups), settings.samples, bench,
         lambda share: bench.report(0.05 + 0.4 * share, "learning the ranges of activations"),
     )  # fmt: skip
+    known = _short.names(model)
     rewrite = _Rewrite(model, settings)
     for at, (name, nodes) in enumerate(groups.items()):
         bench.report(0.45 + 0.4 * at / len(groups), f"fitting input {at + 1} of {len(groups)}")
@@ -83,6 +84,7 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     bench.report(0.9, "rounding the embeddings")
     if settings.embeddings:
         embeddings_to_int8(model)
+    _short.shorten(model, known)
     return _graph.save(model, bench.folder / f"{STRATEGY.file_stem}.onnx")
 
 
