@@ -1,10 +1,9 @@
-"""What a job was said to need against what it needed: memory, disk and seconds of thirteen models.
+"""What a job was said to need against what it needed: ten models, memory, disk and seconds.
 
 Covers: real shapes with random weights (BERT-base, DistilBERT, MiniLM, ViT-base, ResNet-50,
-MobileNetV2, GPT-2, T5-small) and five bundled samples, three of which write; one technique each, so
-that forecast and job are about the same work.
-Does not cover: quality; speed on other devices. T5-small with random weights never ends a text, so
-its seconds are two or three times those of a trained one (`translations`, `dictated`).
+MobileNetV2, GPT-2, T5-small) and two bundled samples; one technique each, so that forecast and job
+are about the same work.
+Does not cover: quality; speed on other devices.
 """
 
 from __future__ import annotations
@@ -82,13 +81,7 @@ SHAPES: dict[str, tuple[Make, str, tuple[str, ...]]] = {
         ("--only", "int8_weights"),
     ),
 }
-BUNDLED = {
-    "intents": ("--only", "int8_dynamic"),
-    "digits": ("--only", "int8_static"),
-    "translations": ("--only", "int8_weights"),
-    "dictated": ("--only", "int8_weights"),
-    "calls": ("--only", "int8_weights"),
-}
+BUNDLED = {"intents": ("--only", "int8_dynamic"), "digits": ("--only", "int8_static")}
 BESIDE = ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json")
 
 
