@@ -214,6 +214,18 @@ def test_rows_beyond_the_minutes_are_not_counted():
     assert few <= more < all_of_them
 
 
+def test_prepared_pictures_and_sounds_take_room():
+    """As bytes, and as frames; texts are next to nothing."""
+    seen = a_profile(workload=Workload(image_size=224))
+    heard = a_profile(workload=Workload(seconds=30.0))
+    text, pictures, sounds = (
+        estimate.job(one, (), HUNDRED).disk.value for one in (a_profile(), seen, heard)
+    )
+
+    assert pictures - text == pytest.approx(128 * 3 * 224 * 224 / 1e6)
+    assert sounds - text == pytest.approx(128 * 0.96)
+
+
 def test_training_ends_when_its_minutes_do():
     """However slow the machine is."""
     training = Step(strategy="recovery", settings={"steps": 10**6, "minutes": 1.0})

@@ -120,3 +120,11 @@ def test_rows_are_the_same_every_time_and_never_shared():
 
     assert found == paragraphs(most + CALIBRATION)
     assert len(set(found)) == len(found)
+
+
+def test_each_machine_is_named_with_the_models_measured_there():
+    """The one of most models first; a table of several machines says so."""
+    here, there = a_line(), a_line(model="`digits`", host={"usable_cores": 4, "cpu": "EPYC"})
+    said = table.origin({"a": [here], "b": [here], "c": [there]})
+
+    assert "on 2 cores of Xeon; `digits` on 4 cores of EPYC, two threads" in said

@@ -43,7 +43,10 @@ PROCESS_MB, PROCESS_SPREAD_MB = 64.0, 7.0
 # The job's peak and its files, of ten models (tests/benchmarks/forecasts.py): an export holds the
 # weights three times, filters once and a half more; a bundle is the chosen file, plain and zipped.
 JOB_MB, EXPORT_COPIES, FILTER_COPIES = 720.0, 2.9, 1.5
-DISK_MB, BUNDLE_COPIES = 3.5, 2.0
+DISK_MB, BUNDLE_COPIES = 0.6, 2.0
+# Rows as the model is fed with them: a picture is kept as bytes, a second of sound as a hundred
+# frames of eighty numbers, texts as nothing beside; rows to learn from, beside those of the test.
+SECOND_BYTES, LEARNT_SHARE, LEARNT_AT_MOST = 32_000, 0.28, 256
 # In memory beside the export's own: gradients, two moments, the best state, the original.
 TRAINED_COPIES = 5.0
 # What a technique costs in points when no rule says so; low and high.
@@ -316,6 +319,7 @@ def job(
     memory = JOB_MB + copies * weights + FILTER_COPIES * filters
     files = [one.forecast.size.value for one in candidates]
     disk = DISK_MB + weights + sum(files) + BUNDLE_COPIES * max(files, default=weights)
+    disk += _rows_mb(profile, scoring)
     original = duration.to_export(profile, pace)
     original += duration.to_measure(profile, scoring=scoring, pace=pace).value
     each = [one.forecast.seconds.value for one in candidates]
@@ -326,3 +330,11 @@ def job(
         seconds=estimated(seconds, "s", seconds * 0.5, seconds * 2.0),
         first=estimated(first, "s", first * 0.5, first * 2.0),
     )
+
+
+def _rows_mb(profile: ModelProfile, scoring: Scoring) -> float:
+    """Megabytes of the rows, prepared."""
+    rows = float(duration.ROWS if scoring.requests is None else scoring.requests)
+    rows += min(LEARNT_AT_MOST, LEARNT_SHARE * rows)
+    picture = profile.channels * (profile.workload.image_size or 0) ** 2
+    return rows * (picture + SECOND_BYTES * (profile.workload.seconds or 0.0)) / 1e6

@@ -101,15 +101,23 @@ def origin(works: Mapping[str, Sequence[Line]]) -> str:
     versions: dict[str, str] = {}
     for one in every:
         versions |= one["versions"]
-    host = every[-1]["host"]
     named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     starred = any(crowded(one) or one.get("busy") for one in every)
     busy = f" {STAR} Other programs ran meanwhile: do not rely on that time." if starred else ""
-    return (
-        f"Measured {when} with `make bench-peers` on {host['usable_cores']} cores of "
-        f"{host['cpu']}{_narrow(host)}, two threads; {named}.{busy}"
-    )
+    where = f"on {_machines(works)}, two threads"
+    return f"Measured {when} with `make bench-peers` {where}; {named}.{busy}"
+
+
+def _machines(works: Mapping[str, Sequence[Line]]) -> str:
+    """The machine of most models, and those of the others with their models."""
+    measured: dict[str, list[str]] = {}
+    for found in works.values():
+        host = found[-1]["host"]
+        said = f"{host['usable_cores']} cores of {host['cpu']}{_narrow(host)}"
+        measured.setdefault(said, []).append(found[-1]["model"])
+    first, *others = sorted(measured, key=lambda one: -len(measured[one]))
+    return "; ".join([first, *(f"{', '.join(measured[one])} on {one}" for one in others)])
 
 
 def _narrow(host: Mapping[str, Any]) -> str:
