@@ -194,11 +194,11 @@ def test_a_text_takes_as_long_as_it_is():
     """A model that writes reads its weights for every token; a source is about as long."""
     writer = a_profile(task=Task.TEXT_GENERATION)
     one, many = (answering(writer, written=of) for of in (1.0, 20.0))
-    unknown, cut = (answering(writer, written=of) for of in (None, 500.0))
+    unknown, longest, cut = (answering(writer, written=of) for of in (None, 128.0, 500.0))
     of_two_parts = a_profile(task=Task.TEXT_TO_TEXT)
     short, long = (answering(of_two_parts, tokens=of) for of in (4.0, 30.0))
 
-    assert one < many < unknown == cut
+    assert one < many < unknown < longest == cut
     assert short < long
 
 

@@ -56,12 +56,12 @@ READ_SECONDS_PER_MB, READ_SECONDS_PER_MB_ONE = 5e-5, 3.6e-5
 EIGHT_BITS = 0.5
 # Weights that are stored in few bits and opened in 32.
 OPENED_WHOLE = frozenset({"float16", "palettization", "unstructured_sparsity"})
-# A text of that many tokens where nothing is known, and at most; of what was said.
-WRITTEN, WRITTEN_HEARD = 32, 12
+# A text of that many tokens where nothing is known, and of what was said; at most where it is.
+WRITTEN, WRITTEN_HEARD, WRITTEN_AT_MOST = 32, 12, 128
 # What a request or a token costs beside its weights, by operators.
 SECONDS_PER_NODE = 6e-6
 # Of the seconds left, the original's answers may take so much: each candidate takes as long again.
-# So many rows are answered whatever they take.
+# So many rows are answered whatever they take (measure/quality.py).
 SHARE_FOR_ORIGINAL, ROWS_AT_LEAST = 0.25, 100
 # Both sides in turns, with warming up (speed.py): no more requests of quick models, no more seconds
 # of others, and no fewer requests of slow ones.
@@ -94,9 +94,7 @@ def convolutional(profile: ModelProfile) -> bool:
 
 def scoring_of(profile: ModelProfile, needs: Needs) -> Scoring:
     """What is known of the rows that score a model, from the needs."""
-    known = Scoring(
-        requests=needs.requests, written=needs.written_tokens, minutes=needs.minutes
-    )  # fmt: skip
+    known = Scoring(requests=needs.requests, written=needs.written_tokens, minutes=needs.minutes)
     tokens = needs.workload.tokens or profile.workload.tokens
     if not tokens or needs.row_tokens is None:
         return known
@@ -119,7 +117,7 @@ def to_measure(
     scoring: Scoring = UNCOUNTED,
     pace: Pace = AS_MEASURED,
 ) -> Quantity:
-    """Making and measuring one candidate that keeps `share`; without `steps` the original.
+    """Seconds of making and measuring what keeps `share`; without `steps` of the original.
 
     Training on the way: the steps asked for, as far as its minutes allow.
     """
@@ -154,22 +152,22 @@ def _untrained(
     read = READ_SECONDS_PER_MB * pace.reading * (original + _read_mb(profile, steps)) / 2
     rows = _rows(profile, scoring, pace)
     answering = rows * _row(profile, steps, scoring, pace)
-    multiplying = _timed(each + read + SECONDS_PER_NODE * nodes_of(profile) * pace.interpreter)
-    multiplying *= 2 if tasks.writes(profile.task) else 1  # the first token, and each further one
-    multiplying += answering
+    running = _timed(each + read + SECONDS_PER_NODE * nodes_of(profile) * pace.interpreter)
+    running *= 2 if tasks.writes(profile.task) else 1  # the first token, and each further one
+    running += answering
     beside = MEASURE_SECONDS + SECONDS_PER_MB * weights
     if steps:
         beside += CANDIDATE_SECONDS
-        multiplying += min(LOOKED_SECONDS, LOOKED_AT * inside)
+        running += min(LOOKED_SECONDS, LOOKED_AT * inside)
     if any(step.strategy in LEARNING for step in steps):
-        multiplying += LEARNT_ROWS * inside
+        running += LEARNT_ROWS * inside
     beside += weights * sum(BEYOND_SECONDS_PER_MB.get(step.strategy, 0.0) for step in steps)
     if any(step.strategy == "mixed_precision" for step in steps):  # each layer is tried alone
-        multiplying += pace.arithmetic * profile.macs / SEARCH_MACS_PER_SECOND
+        running += pace.arithmetic * profile.macs / SEARCH_MACS_PER_SECOND
     if share < 1:  # the model is run forwards and backwards, and exported anew
         beside += PRUNING_ROWS * PRUNING_PER_ROW
-        multiplying += PRUNING_ROWS * PRUNING_PASSES * each
-    seconds = beside * pace.interpreter + multiplying
+        running += PRUNING_ROWS * PRUNING_PASSES * each
+    seconds = beside * pace.interpreter + running
     return seconds + (to_export(profile, pace) if share < 1 else 0.0)
 
 
@@ -207,7 +205,7 @@ def _row(profile: ModelProfile, steps: Sequence[Step], scoring: Scoring, pace: P
 def _written(profile: ModelProfile, scoring: Scoring) -> float:
     """Tokens of an answer: as many as the right ones have, else as the source or as allowed."""
     if scoring.written is not None:
-        return min(scoring.written, WRITTEN)
+        return min(scoring.written, WRITTEN_AT_MOST)
     if tasks.card_of(profile.task).reads is tasks.Reads.SOUND:
         return WRITTEN_HEARD
     if profile.task is Task.TEXT_GENERATION or scoring.tokens is None:
