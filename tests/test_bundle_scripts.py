@@ -135,6 +135,18 @@ def test_every_task_answers_offline_without_arguments(tmp_path, task):
     assert ("%" in done.stdout) == (tasks.card_of(task).score in {"classes", "choices", "gaps"})
 
 
+def test_two_texts_are_read_together(tmp_path):
+    """As the measurement does; one text is read as before."""
+    folder = a_kit(tmp_path / "kit", Task.TEXT_CLASSIFICATION)
+    both = offline(folder, "run.py", "a b", "--and", "b a b")
+    one = offline(folder, "run.py", "a", "b")
+
+    assert both.returncode == one.returncode == 0
+    assert both.stdout.splitlines()[0] == "a b / b a b"
+    assert one.stdout.splitlines()[0] == "a b"
+    assert both.stdout.splitlines()[1:] != one.stdout.splitlines()[1:]
+
+
 @pytest.mark.parametrize("task", WITH_KITS)
 def test_every_task_is_checked_offline(tmp_path, task):
     """The same machine gives the same answers, and the receipt counts them all."""

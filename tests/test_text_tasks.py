@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.factories import a_profile
-from wizard import examples
+from wizard import examples, tasks
 from wizard.errors import DataNotForTask, DataUnreadable, LabelsUnknown
 from wizard.examples.reading import read
 from wizard.measure import quality
@@ -287,3 +287,88 @@ def test_two_typed_texts_are_a_pair_and_labels_a_list():
     assert choice.candidates == ("a", "b")
     vectors = Answered({"vectors": [np.array([[1.0, 0.0], [1.0, 0.0]])]})
     assert quality.shown(vectors, a_model(Task.SENTENCE_SIMILARITY), pair) == {"said": "1.000"}
+
+
+PAIRS = "premise,hypothesis,label\n" + "".join(
+    f"Paul is at home {at},where {at},{('contradiction', 'entailment')[at % 2]}\n"
+    for at in range(40)
+)
+
+
+def a_judge_of_two(**changes):
+    """A classifier whose labels are about two texts."""
+    made = a_model(Task.TEXT_CLASSIFICATION, **changes)
+    return replace(made, labels=("contradiction", "entailment"))
+
+
+def test_two_texts_that_a_label_is_about_are_read_as_one(folder):
+    """As the model was trained: the second text is of another type."""
+    rows = a_set(pairs=(("turn the light", "on"), ("Paul", "is at home")))
+    feeds = prepared(folder, Task.TEXT_CLASSIFICATION, rows)
+
+    assert len(feeds) == feeds.examples == 2
+    words = ["[CLS]", "turn", "the", "light", "[SEP]", "on", "[SEP]"]
+    assert feeds.row(0)["input_ids"][0].tolist() == [PLACE[one] for one in words]
+    assert feeds.row(0)["token_type_ids"][0].tolist() == [0, 0, 0, 0, 0, 1, 1]
+
+
+def test_the_columns_of_two_texts_are_found(tmp_path):
+    """By the names that public data sets use; each pair is one request."""
+    rows = read(a_judge_of_two(), written(tmp_path, PAIRS), seed=0)
+
+    assert rows.test.pairs[0][0].startswith("Paul is at home")
+    assert set(rows.test.labels) == {"contradiction", "entailment"}
+    assert any("read together" in note for note in rows.notes)
+    assert examples.counts(rows.test, a_judge_of_two())["requests"] == len(rows.test)
+
+
+@pytest.mark.parametrize(
+    ("columns", "together"),
+    [("query,passage", True), ("question,sentence", True), ("sentence,label", False)],
+)
+def test_which_columns_are_two_texts(tmp_path, columns, together):
+    """A question beside its passage is; a text beside its label is not."""
+    table = f"{columns}\n" + "".join(f"text {at},O\n" for at in range(20))
+    rows = read(a_model(Task.TEXT_CLASSIFICATION), written(tmp_path, table), seed=0)
+
+    assert bool(rows.test.pairs) == together
+    assert bool(rows.test.labels) != together
+
+
+def test_one_text_that_the_user_named_is_read_alone(tmp_path):
+    """What was said goes before what would be guessed."""
+    path = written(tmp_path, "query,passage\n" + "".join(f"a{at},b{at}\n" for at in range(20)))
+    name = f"{path}#columns=text=query"
+    rows = read(a_model(Task.TEXT_CLASSIFICATION), name, seed=0)
+
+    assert not rows.test.pairs
+    assert set(rows.test.inputs) <= {f"a{at}" for at in range(20)}
+
+
+def test_a_judge_of_two_texts_is_not_content_with_one(tmp_path):
+    """A note says which columns would be read together."""
+    table = "text,label\n" + "".join(f"t{at},entailment\n" for at in range(20))
+    rows = read(a_judge_of_two(), written(tmp_path, table), seed=0)
+
+    assert any("premise and hypothesis" in note for note in rows.notes)
+
+
+def test_a_judge_of_two_texts_without_rows_of_its_own_gets_pairs_of_ours():
+    """Unlabelled: they are another model's."""
+    rows = read(a_judge_of_two(), "sample", seed=0)
+
+    assert len(rows.test.pairs) == examples.bundled_counts(a_judge_of_two())["requests"]
+    assert not rows.test.labels
+    assert not rows.test.target
+
+
+def test_a_judge_of_two_texts_is_asked_about_two():
+    """Its labels tell; another classifier has one box."""
+    two, one = a_judge_of_two(), a_model(Task.TEXT_CLASSIFICATION)
+
+    assert len(tasks.asks(two.task, two.labels)) == 2
+    assert len(tasks.asks(one.task, one.labels)) == 1
+    assert examples.typed(two, ["one", "other"]).pairs == (("one", "other"),)
+    assert examples.typed(one, ["one"]).inputs == ("one",)
+    assert tasks.of_two(two.task, ["Not-Entailment", "LABEL_1"])
+    assert not tasks.of_two(Task.ZERO_SHOT_CLASSIFICATION, two.labels)

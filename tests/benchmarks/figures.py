@@ -454,7 +454,7 @@ def emulation() -> dict[str, float]:
 
 
 def forecasts() -> dict[str, float]:
-    """Memory, disk and seconds of ten jobs as they were forecast, over what was measured."""
+    """Memory, disk and seconds of thirteen jobs as they were forecast, over what was measured."""
     from tests.benchmarks.forecasts import forecasts as measured
 
     return measured()

@@ -25,13 +25,13 @@ def right_of_five(sample, bundle, column):
         first = list(itertools.islice(csv.DictReader(file), 5))
     right = 0
     for row in first:
-        said = _python(bundle, "run.py", row["text"])
+        said = python(bundle, "run.py", row["text"])
         assert said.returncode == 0, said.stderr
         right += row[column] in said.stdout
-    checked = _python(bundle, "check.py")
+    checked = python(bundle, "check.py")
     assert checked.returncode == 0, checked.stderr
     return right
 
 
-def _python(folder, *arguments):
+def python(folder, *arguments):
     return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True)

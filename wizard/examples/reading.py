@@ -183,7 +183,7 @@ def _bundled(profile: ModelProfile) -> Rows:
     if profile.ref.source is Source.SAMPLE:
         folder = library.samples()[profile.ref.name].folder / "data"
         return _both(folder, profile, labelled=True)
-    name = tasks.card_of(profile.task).bundled
+    name = tasks.bundled(profile.task, profile.labels)
     rows = _both(library.rows_of(name), profile, labelled=False)
     unlike = [OURS_ARE_UNLIKE[name]] if name in OURS_ARE_UNLIKE else []
     return replace(rows, notes=(OURS_ARE_USED, *unlike, *rows.notes))
@@ -195,7 +195,7 @@ def bundled_counts(profile: ModelProfile) -> dict[str, int | float | None]:
     if sample:
         folder = library.samples()[profile.ref.name].folder / "data"
     else:
-        folder = library.rows_of(tasks.card_of(profile.task).bundled)
+        folder = library.rows_of(tasks.bundled(profile.task, profile.labels))
     if tasks.card_of(profile.task).rows == "table":
         rows = tables.read_bundled(folder / "test.csv", profile)
         return counts(rows if sample else _unlabelled(rows), profile)
@@ -209,7 +209,7 @@ def counts(rows: ExampleSet, profile: ModelProfile) -> dict[str, int | float | N
     Tokens are counted by words; None of what is no text. A pair whose texts are answered apart is
     two requests; a question and its text are one.
     """
-    apart = rows.pairs and tasks.card_of(profile.task).prepare == "texts"
+    apart = rows.pairs and tasks.card_of(profile.task).own_space
     requests = len(rows) * (2 if apart else 1)
     texts = [*rows.inputs, *(text for pair in rows.pairs for text in pair)]
     return {

@@ -25,6 +25,10 @@ from wizard.nouns import ExampleSet, ModelProfile
 from wizard.tasks import Layout
 
 STATED = "label_index"  # a column of that name holds positions in the model's list
+NEEDS_TWO = (
+    "The model's labels are about two texts, and these rows have one: columns named sentence1 and "
+    "sentence2, or premise and hypothesis, would be read together."
+)
 SNIFFED_BYTES = 65_536
 LARGEST_LIST = 64 * 2**20  # bytes; a JSON list is held in memory at once
 PARQUET, PARQUET_ROWS = ".parquet", 1_000
@@ -249,10 +253,11 @@ def _choose(
     """
     card = tasks.card_of(profile.task)
     guess = partial(columns.guess, names, columns=named, origin=origin)
-    columns.check(
-        named, [role for one in card.layouts for role in (*one.texts, one.answer)], origin
-    )
+    plainest = reversed(card.layouts)
+    columns.check(named, [role for one in plainest for role in (*one.texts, one.answer)], origin)
     for layout in card.layouts:
+        if not _reads(layout, named):
+            continue
         texts = [guess(known) for known in layout.texts]
         if layout.as_is and len(texts) == len(names) == 1:
             texts = [texts[0] or names[0]]
@@ -261,10 +266,19 @@ def _choose(
             answer = ""
         if all(texts) and (answer or not layout.must_answer):
             chosen = tuple(one for one in texts if one)
-            return Columns(layout=layout, texts=chosen, answer=answer), _said(chosen, answer)
+            said = _said(chosen, answer)
+            if len(chosen) == 1 and tasks.of_two(profile.task, profile.labels):
+                said += f" {NEEDS_TWO}"
+            return Columns(layout=layout, texts=chosen, answer=answer), said
     wanted = card.layouts[-1].texts
     missing = next(one[0] for one in wanted if guess(one) is None)
     raise ColumnMissing(path=origin, column=missing, columns=", ".join(names[:12]))
+
+
+def _reads(layout: Layout, named: Mapping[str, str]) -> bool:
+    """Whether all that the user named is read in this form of the table."""
+    roles = {name for known in (*layout.texts, layout.answer) for name in known}
+    return set(named) <= roles
 
 
 def _said(texts: tuple[str, ...], answer: str) -> str:

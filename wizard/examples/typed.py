@@ -14,7 +14,7 @@ from wizard.nouns import ExampleSet, ModelProfile
 
 def typed(profile: ModelProfile, fields: Sequence[str]) -> ExampleSet:
     """The example of what stands in the fields that the task's card asks for."""
-    asks = tasks.card_of(profile.task).asks
+    asks = tasks.asks(profile.task, profile.labels)
     texts = [text for field, text in zip(asks, fields, strict=False) if not field.choices]
     named = [text for field, text in zip(asks, fields, strict=False) if field.choices]
     choices = tuple(one for text in named for one in listed(text))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from wizard.nouns import Task
@@ -46,6 +46,24 @@ def labels_beside(task: Task | None) -> bool:
     return any(field.choices for field in cards()[task].asks)
 
 
+def of_two(task: Task | None, labels: Sequence[str]) -> bool:
+    """Whether a model with these labels is asked about two texts at once, as their names tell."""
+    names = {label.casefold().replace("-", "_").replace(" ", "_") for label in labels}
+    return task is not None and bool(names & cards()[task].labels_of_two)
+
+
+def asks(task: Task | None, labels: Sequence[str]) -> tuple[Field, ...]:
+    """The boxes that somebody fills in to ask such a model something."""
+    card = card_of(task)
+    return card.asks_of_two if of_two(task, labels) else card.asks
+
+
+def bundled(task: Task | None, labels: Sequence[str]) -> str:
+    """The sample whose rows stand in where the user has none."""
+    card = card_of(task)
+    return card.bundled_of_two if of_two(task, labels) else card.bundled
+
+
 def known(name: str | None) -> Task | None:
     """The task by its name on the Hub, if we do it."""
     return next((task for task in cards() if task.value == name), None)
@@ -71,10 +89,13 @@ __all__ = [
     "Reads",
     "TaskCard",
     "alike",
+    "asks",
+    "bundled",
     "card_of",
     "cards",
     "known",
     "labels_beside",
+    "of_two",
     "refined",
     "writes",
 ]

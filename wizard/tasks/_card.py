@@ -67,6 +67,8 @@ class TaskCard:
     `own_space`: answers of two networks cannot be compared with each other; `word_head`: it puts
     words, so its head may be the embedding table again; `writes`: it writes one token after the
     other and keeps what it has read, so that each further token has a time of its own;
+    `labels_of_two`: labels, in small letters, of models that are asked about two texts, which then
+    fill the two boxes of `asks_of_two`, and read the rows of `bundled_of_two`;
     `own_truth`: rows hold the right answers themselves, without a column of them;
     `stands_in_for`: tasks whose architecture it shares, and takes where the model's own card names
     this one.
@@ -94,6 +96,9 @@ class TaskCard:
     word_head: bool = False
     writes: bool = False
     own_truth: bool = False
+    labels_of_two: frozenset[str] = frozenset()
+    asks_of_two: tuple[Field, ...] = ()
+    bundled_of_two: str = ""
     stands_in_for: tuple[Task, ...] = ()
     packages: tuple[str, ...] = ("tokenizers",)
     axes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)

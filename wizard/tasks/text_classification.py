@@ -1,4 +1,4 @@
-"""A text gets one of the model's labels."""
+"""A text, or two together, get one of the model's labels."""
 
 from wizard.nouns import Task
 from wizard.tasks import _names
@@ -18,7 +18,16 @@ CARD = TaskCard(
     score="classes",
     metrics=("accuracy", "macro-F1", "agreement"),
     script="run_text.py.txt",
-    layouts=(Layout(texts=(_names.TEXT,), answer=_names.LABEL, as_is=True),),
+    layouts=(
+        Layout(texts=(_names.FIRST_OF_TWO, _names.SECOND_OF_TWO), answer=_names.LABEL),
+        Layout(texts=(_names.TEXT,), answer=_names.LABEL, as_is=True),
+    ),
     labels=True,
     asks=(Field(label="Your text", example="please turn the lamp in the kitchen off"),),
+    labels_of_two=_names.OF_TWO,
+    asks_of_two=(
+        Field(label="The first text", example="Please turn the lamp in the kitchen off."),
+        Field(label="The second text", example="It shall be dark in the kitchen."),
+    ),
+    bundled_of_two="sentences",
 )

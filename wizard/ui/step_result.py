@@ -191,7 +191,7 @@ def _paying(view: View, outcome: Outcome) -> Updates:
 
 def _typed(profile: ModelProfile, boxes: Sequence[str | None]) -> list[str]:
     """What stands in the boxes that the task asks for. Raises BadNeeds for an empty one."""
-    fields = tasks.card_of(profile.task).asks
+    fields = tasks.asks(profile.task, profile.labels)
     texts = [(box or "").strip() for box in boxes[: len(fields)]]
     for field, text in zip(fields, texts, strict=True):
         if not text:
@@ -201,8 +201,9 @@ def _typed(profile: ModelProfile, boxes: Sequence[str | None]) -> list[str]:
 
 def _playground(view: View, outcome: Outcome) -> Updates:
     """One box for each field that the task asks for; pictures and sounds have a place of theirs."""
-    card = tasks.card_of(outcome.plan.profile.task)
-    asks = card.asks if card.reads is tasks.Reads.TEXTS else ()
+    profile = outcome.plan.profile
+    card = tasks.card_of(profile.task)
+    asks = tasks.asks(profile.task, profile.labels) if card.reads is tasks.Reads.TEXTS else ()
     hint = _section(words.TRY, card.ask_hint)
     found = {view.trying: gr.Column(visible=bool(asks)), view.hint: hint, view.both: ""}
     for box, field in zip_longest(view.texts, asks):
