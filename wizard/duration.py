@@ -23,7 +23,6 @@ from wizard.nouns import (
     Quantity,
     Scoring,
     Step,
-    Task,
 )
 from wizard.storage import Storage, number, storage_of
 
@@ -194,7 +193,7 @@ def _row(profile: ModelProfile, steps: Sequence[Step], scoring: Scoring, pace: P
     once += READ_SECONDS_PER_MB * pace.reading * read + SECONDS_PER_ROW * pace.interpreter
     if not tasks.writes(profile.task):
         return once
-    alone = profile.task is Task.TEXT_GENERATION  # else a part of its own writes
+    alone = not tasks.card_of(profile.task).two_parts  # else a part of its own writes
     token = READ_SECONDS_PER_MB_ONE * pace.reading
     token *= _read_mb(profile, steps, 1.0 if alone else 0.5)
     token += SECONDS_PER_NODE * nodes_of(profile) * pace.interpreter * (1.0 if alone else 0.5)
@@ -206,9 +205,10 @@ def _written(profile: ModelProfile, scoring: Scoring) -> float:
     """Tokens of an answer: as many as the right ones have, else as the source or as allowed."""
     if scoring.written is not None:
         return min(scoring.written, WRITTEN_AT_MOST)
-    if tasks.card_of(profile.task).reads is tasks.Reads.SOUND:
+    card = tasks.card_of(profile.task)
+    if card.reads is tasks.Reads.SOUND:
         return WRITTEN_HEARD
-    if profile.task is Task.TEXT_GENERATION or scoring.tokens is None:
+    if not card.two_parts or scoring.tokens is None:
         return WRITTEN
     return min(scoring.tokens, WRITTEN)
 
