@@ -52,6 +52,28 @@ def test_a_rule_that_refuses_beats_one_that_proposes():
     assert plan.refusals[0].because == "There is no kernel."
 
 
+def test_a_last_resort_waits_at_the_end_of_the_ladder():
+    """Though there is room among the first; what speaks against it is said and does not stop it."""
+    half = {"id": "half", "title": "Half", "steps": ("to_onnx", "float16"), "last_resort": True}
+    against = a_refusal(id="no", effect=Effect.AVOID, targets=("float16",), why="No faster.")
+    plan = plan_with(a_rule(**half), against, a_rule())
+
+    assert [one.title for one in plan.candidates] == [a_rule().title]
+    assert [one.title for one in plan.ladder] == ["Half"]
+    assert [one.sentence for one in plan.ladder[0].warnings] == ["No faster."]
+    assert "gains anything" in plan.also_considered[0].because
+
+
+def test_a_last_resort_is_tried_first_where_there_is_nothing_else():
+    """Better than no plan at all; another reason for the same recipe makes it a first choice."""
+    half = {"id": "half", "title": "Half", "steps": ("to_onnx", "float16"), "last_resort": True}
+    better = {**half, "id": "better", "why": "It has units for that.", "last_resort": False}
+
+    assert [one.title for one in plan_with(a_rule(**half)).candidates] == ["Half"]
+    both = plan_with(a_rule(**half), a_rule(**better)).candidates
+    assert [reason.sentence for reason in both[0].reasons] == ["It has units for that."]
+
+
 def test_an_avoided_recipe_is_kept_under_also_considered():
     """The loser is shown with the reason, and how to try it all the same."""
     plan = plan_with(a_rule(), a_refusal(effect=Effect.AVOID), a_rule(**LOSSLESS))

@@ -13,9 +13,17 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from tests.factories import a_plan, a_profile, an_image_profile, some_needs
+from tests.factories import (
+    a_device,
+    a_host,
+    a_measurement,
+    a_plan,
+    a_profile,
+    an_image_profile,
+    some_needs,
+)
 from wizard import examples, tasks
-from wizard.bundle.pack import TEMPLATES, _check_data, _scripts
+from wizard.bundle.pack import TEMPLATES, _check_data, _scripts, threads_of
 from wizard.examples import feeds, processor
 from wizard.examples.feeds import Feeds
 from wizard.nouns import ExampleSet, Task, Workload
@@ -111,7 +119,7 @@ def a_kit(folder, task):
     (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER))
     (folder / "tokenizer_config.json").write_text(json.dumps({"mask_token": "[MASK]"}))
     (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
-    _scripts(folder, type("Planned", (), {"plan": plan}), NAME)
+    _scripts(folder, tasks.card_of(task), 1, NAME)
     _check_data(folder, plan, folder / NAME, some_feeds(task))
     return folder
 
@@ -231,3 +239,14 @@ def test_the_scripts_are_written_as_our_own_code(template):
         done = subprocess.run([*ruff, *command, *common], input=source, text=True)
 
         assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("threads", "here", "said"), [(1, True, 1), (2, True, 0), (None, True, 0), (1, False, 0)]
+)
+def test_scripts_take_fewer_threads_only_where_that_was_measured_on_the_device(threads, here, said):
+    """All of this machine's, another device's: 0 leaves them to ONNX Runtime."""
+    plan = a_plan(device=replace(a_device(), measured_here=here))
+    after = a_measurement(threads=threads, host=replace(a_host(), physical_cores=2, usable_cores=2))
+
+    assert threads_of(plan, after) == said

@@ -38,7 +38,7 @@ def asked(plan, measured, *, left=600.0, tried=(), pace=1.0):
     verdicts = {name: judge(plan, name, original, measured)}
     known = compare(plan, original, {name: measured}, verdicts)
     return climb.next_rung(
-        plan, known, {name: measured}, {name, *tried}, seconds_left=left, pace=pace
+        plan, original, known, {name: measured}, {name, *tried}, seconds_left=left, pace=pace
     )
 
 
@@ -55,6 +55,30 @@ def test_a_kept_contract_ends_the_climb():
 
     assert found.rung is None
     assert found.because == climb.KEPT
+
+
+@pytest.mark.parametrize(("size", "ended"), [(25.0, True), (4.0, False)])
+def test_a_contract_that_is_kept_in_vain_does_not_end_the_climb(size, ended):
+    """The tidied original keeps everything and gains nothing; what may gain something is tried."""
+    as_it_was = a_measurement(p50=2.0, megabytes=20, against=a_latency(2.0))
+    plan = a_plan(
+        needs=some_needs(latency=5.0),
+        ladder=(rung("next", size=size, latency=3.0),),
+        baseline=a_forecast(size=a_quantity(20.0, "MB")),
+    )
+    found = asked(plan, as_it_was)
+
+    assert (found.rung is None) is ended
+    assert found.because == (climb.NOTHING_BETTER if ended else "")
+
+
+@pytest.mark.parametrize(("size", "taken"), [(5, True), (3, False)])
+def test_a_last_resort_is_climbed_to_where_it_is_expected_to_keep_the_contract(size, taken):
+    """It is no faster than the original, so coming nearer to a time is not what it is for."""
+    last = replace(rung("half", size=4.0), last_resort=True)
+    found = asked(a_ladder(last, size=size), SIX_MB)
+
+    assert (found.rung is not None) is taken
 
 
 def test_a_missed_contract_goes_to_the_first_rung_that_may_keep_it():

@@ -12,7 +12,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from tests import a_rewriter
-from tests.factories import a_plan, a_profile
+from tests.factories import a_profile
+from wizard import tasks
 from wizard.bundle.pack import _scripts
 from wizard.errors import ConfigUnreadable
 from wizard.examples import load_feeds, prepare
@@ -139,8 +140,7 @@ def test_the_script_of_the_bundle_rewrites(home, tmp_path):
     profile = a_profile_of()
     for name in ("config.json", "tokenizer.json", "model.onnx"):
         shutil.copyfile(home / name, tmp_path / name)
-    plan = a_plan(profile=profile)
-    _scripts(tmp_path, type("Planned", (), {"plan": plan}), "model.onnx")
+    _scripts(tmp_path, tasks.card_of(profile.task), 0, "model.onnx")
     said = subprocess.run(
         [sys.executable, "run.py", "w4 w7 w5"], cwd=tmp_path, capture_output=True, text=True
     )

@@ -48,6 +48,7 @@ ORDER = {Effect.REFUSE: 0, Effect.AVOID: 1, Effect.WARN: 2, Effect.PROPOSE: 3}
 SURENESS = {Confidence.HIGH: 0, Confidence.MEDIUM: 1, Confidence.LOW: 2}
 NOT_ASKED = "You asked for another technique and no other."
 LATER = "It is tried when the first recipes do not keep the contract."
+LAST = "It is tried when nothing else that keeps the contract gains anything."
 WORSE = {Grade.UNKNOWN: 1}  # UNSUPPORTED never gets as far as the ranking
 # Which facts belong to what a person could change, and the sentence that says so.
 ABOUT = {
@@ -103,7 +104,7 @@ def decide(case: Case, facts: Facts) -> Decision:
     """Let every rule speak, then rank. Raises PresetBroken for a rule whose steps do not fit."""
     fired = sorted(
         (rule for rule in case.rules if fires(rule, facts).fired),
-        key=lambda rule: (ORDER[rule.effect], SURENESS[rule.confidence], -len(rule.when), rule.id),
+        key=lambda rule: (ORDER[rule.effect], rule.last_resort, *_sureness(rule)),
     )
     against = _by_target(fired)
     proposals = [rule for rule in fired if rule.effect is Effect.PROPOSE]
@@ -129,12 +130,15 @@ def decide(case: Case, facts: Facts) -> Decision:
         else:
             candidate = _candidate(case, rule, steps, against)
             made[candidate.id] = _merged(made.get(candidate.id), candidate)
-    ranked = sorted(made.values(), key=lambda one: _rank(case, one))
-    kept, left = ranked[:CANDIDATES_AT_MOST], ranked[CANDIDATES_AT_MOST:]
+    ranked = sorted(made.values(), key=lambda one: (one.last_resort, _rank(case, one)))
+    first = [one for one in ranked if not one.last_resort] or ranked
+    kept = first[:CANDIDATES_AT_MOST]
+    left = [one for one in ranked if one not in kept]
     considered += [_left_out(one, kept[0]) for one in left]
     for one in left:
         lost |= {said.rule_id or "": _beaten(kept[0]) for said in one.reasons}
-    refused += _standing_refusals(case, fired, refused)
+    warned = {said.rule_id for one in made.values() if one.last_resort for said in one.warnings}
+    refused += _standing_refusals(case, [one for one in fired if one.id not in warned], refused)
     if kept:
         said = (*kept[0].warnings, *_about_the_whole_plan(case, fired))
         kept[0] = dataclasses.replace(kept[0], warnings=said)
@@ -143,8 +147,12 @@ def decide(case: Case, facts: Facts) -> Decision:
         refusals=_unique(refused),
         considered=_unique(considered),
         lost=lost,
-        ladder=tuple(sorted(left, key=lambda one: (_cost(one), _rank(case, one)))),
+        ladder=tuple(sorted(left, key=lambda one: (one.last_resort, _cost(one), _rank(case, one)))),
     )
+
+
+def _sureness(rule: Rule) -> tuple[int, int, str]:
+    return SURENESS[rule.confidence], -len(rule.when), rule.id
 
 
 def _cost(candidate: Candidate) -> int:
@@ -225,12 +233,15 @@ def _range_that_fits(case: Case, technique: str) -> Mapping[str, Value]:
 def _stopped(
     rule: Rule, steps: Sequence[Step], against: Mapping[str, list[Rule]], *, only: str | None
 ) -> Rule | None:
-    """The rule that stops this one: a refusal, or an avoidance unless it was asked for."""
+    """The rule that stops this one: a refusal, or an avoidance.
+
+    What was asked for, and what comes last anyway, is only warned of by the latter.
+    """
     for step in steps:
         for other in against.get(step.strategy, []):
             if other.effect is Effect.REFUSE:
                 return other
-            if other.effect is Effect.AVOID and only is None:
+            if other.effect is Effect.AVOID and only is None and not rule.last_resort:
                 return other
     return None
 
@@ -328,6 +339,7 @@ def _candidate(
         forecast=cast,
         reasons=(Reason(sentence=rule.why, rule_id=rule.id, source=_source(rule)),),
         warnings=(*warnings.values(), *_too_big_for(case.device, cast)),
+        last_resort=rule.last_resort,
     )
 
 
@@ -358,6 +370,8 @@ def id_of(steps: Sequence[Step]) -> str:
 def _merged(known: Candidate | None, new: Candidate) -> Candidate:
     if known is None:
         return new
+    if new.last_resort and not known.last_resort:  # it is tried for better reasons
+        return known
     reasons = tuple(dict.fromkeys((*known.reasons, *new.reasons)))
     return dataclasses.replace(known, reasons=reasons)
 
@@ -395,7 +409,7 @@ def _beaten(best: Candidate) -> str:
 def _left_out(candidate: Candidate, best: Candidate) -> Refusal:
     return Refusal(
         what=candidate.title,
-        because=f"{_beaten(best)} {LATER}",
+        because=f"{_beaten(best)} {LAST if candidate.last_resort else LATER}",
         rule_id=candidate.reasons[0].rule_id,
         source=candidate.reasons[0].source,
         relax=f"Try it with --only {candidate.technique}.",

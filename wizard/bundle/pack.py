@@ -57,6 +57,7 @@ CARRIED = (
 )
 HEARING = "heard = np.asarray  # @HEARING@"  # the line of a script that what is heard replaces
 TEMPLATES = Path(__file__).parent / "templates"
+THREADS = '"@THREADS@"'  # their place in the scripts
 
 
 def pack(  # noqa: PLR0913 - what a bundle is made of
@@ -83,7 +84,8 @@ def pack(  # noqa: PLR0913 - what a bundle is made of
     try:
         name = _model(temporary, candidate, after)
         _carried(temporary, model_folder, feeds.parent)
-        _scripts(temporary, outcome, name)
+        task = tasks.card_of(outcome.plan.profile.task)
+        _scripts(temporary, task, threads_of(outcome.plan, after), name)
         _check_data(temporary, outcome.plan, after.artifact.path, load_feeds(feeds))
         _texts(temporary, outcome, candidate, command, name)
         _json(temporary / "recipe.json", recipe(outcome, candidate, command))
@@ -124,16 +126,25 @@ def _carried(folder: Path, model_folder: Path, work: Path) -> None:
         carry(pooling / "config.json", folder / "1_Pooling" / "config.json")
 
 
-def _scripts(folder: Path, outcome: Outcome, name: str) -> None:
-    run = run_script(tasks.card_of(outcome.plan.profile.task), folder)
-    check = (TEMPLATES / "check.py.txt").read_text(encoding="utf-8")
+def _scripts(folder: Path, task: tasks.TaskCard, threads: int, name: str) -> None:
+    run = run_script(task, folder, threads)
+    check = (TEMPLATES / "check.py.txt").read_text(encoding="utf-8").replace(THREADS, str(threads))
     for target, text in (("run.py", run), ("check.py", check)):
         (folder / target).write_text(text.replace("@MODEL@", name), encoding="utf-8")
 
 
-def run_script(task: tasks.TaskCard, folder: Path) -> str:
-    """The task's example in Python, all but the model's name filled in from `folder`."""
-    run = (TEMPLATES / task.script).read_text(encoding="utf-8")
+def threads_of(plan: Plan, after: Measurement) -> int:
+    """For the scripts: what the device's times were taken with, if less than all; else 0."""
+    fewer = after.threads if after.threads != after.host.threads else None
+    return fewer or 0 if plan.device.measured_here else 0
+
+
+def run_script(task: tasks.TaskCard, folder: Path, threads: int = 0) -> str:
+    """The task's example in Python, all but the model's name filled in from `folder`.
+
+    `threads` of 0 leaves their number to ONNX Runtime.
+    """
+    run = (TEMPLATES / task.script).read_text(encoding="utf-8").replace(THREADS, str(threads))
     if task.asks:
         run = run.replace('"@EXAMPLE@"', json.dumps(task.asks[0].example, ensure_ascii=False))
     if task.reads is tasks.Reads.SOUND:

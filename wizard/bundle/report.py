@@ -138,6 +138,7 @@ def measured_rows(before: Measurement, after: Measurement) -> list[tuple[str, st
     metric = _title(after.quality.metric)
     return [
         *rows,
+        *_threads(before, after),
         (metric, _shown(was), _shown(now), change, now.basis.value),
         *_also(before, after),
     ]
@@ -157,6 +158,13 @@ def _times(before: Measurement, after: Measurement) -> list[tuple[str, Quantity,
         ("Each further token, median", was.p50, after.token.p50),
         ("Each further token, 95th percentile", was.p95, after.token.p95),
     ]
+
+
+def _threads(before: Measurement, after: Measurement) -> list[tuple[str, str, str, str, str]]:
+    """The fewest that answer as soon as more would, which the times were taken with."""
+    if before.threads is None or after.threads is None:
+        return []
+    return [("Threads", str(before.threads), str(after.threads), "", Basis.MEASURED.value)]
 
 
 def _also(before: Measurement, after: Measurement) -> list[tuple[str, str, str, str, str]]:

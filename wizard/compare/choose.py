@@ -61,12 +61,13 @@ def compare(
 
 def _gained_nothing(plan: Plan, original: Measurement, kept: list[Measurement]) -> str:
     """What to say first when all that keep the contract are neither smaller nor faster."""
-    if not kept or any(_gains(plan, original, after) for after in kept):
+    if not kept or any(gains(plan, original, after) for after in kept):
         return ""
     return "Nothing tried improves on the original: "
 
 
-def _gains(plan: Plan, original: Measurement, after: Measurement) -> bool:
+def gains(plan: Plan, original: Measurement, after: Measurement) -> bool:
+    """Whether a candidate is smaller than the original, or faster by more than the noise."""
     smaller = after.size.value < (1 - SIZE_WORTH_TELLING) * original.size.value
     lower_bits = not plan.device.measured_here and after.audit.low_bit_mac_share > 0
     return smaller or lower_bits or ratio(original, after).faster

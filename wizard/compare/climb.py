@@ -11,6 +11,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from wizard.compare.choose import gains
 from wizard.compare.turns import ratio
 from wizard.nouns import (
     Candidate,
@@ -109,8 +110,9 @@ def next_candidate(
     return min(left, key=lambda one: one.forecast.seconds.value)
 
 
-def next_rung(
+def next_rung(  # noqa: PLR0913 - all that a rung is held against
     plan: Plan,
+    original: Measurement,
     known: Comparison,
     measurements: Mapping[str, Measurement],
     tried: Collection[str],
@@ -122,19 +124,23 @@ def next_rung(
 
     `known` is what the measurements come to; `tried` holds candidates that were made, failed or
     left out; `pace` is how many times longer than forecast candidates have taken so far;
-    `seconds_left` of the job, packing taken off.
+    `seconds_left` of the job, packing taken off. A contract that is kept by what is neither smaller
+    nor faster than the original is kept in vain: the climb goes on to what may be.
     """
     kept = known.overall is Verdict.PASS
-    if kept and not plan.needs.improve:
+    vain = kept and not gains(plan, original, measurements[known.chosen or ""])
+    if kept and not vain and not plan.needs.improve:
         return Climb(rung=None, because=KEPT)
     left = [one for one in plan.ladder if one.id not in tried]
     if not left:
         return Climb(rung=None, because=NO_MORE)
     out: list[LeftOut] = []
     for one in left:
-        if kept and not _improves(plan, one, known, measurements):
-            continue
-        if not kept and not _helps(plan, one, known, measurements):
+        if vain:
+            promises = _gains(plan, one)
+        else:
+            promises = (_improves if kept else _helps)(plan, one, known, measurements)
+        if not promises:
             continue
         needed = one.forecast.seconds.value * pace
         if needed <= seconds_left:
@@ -172,10 +178,24 @@ def _improves(
     return expected < now / noise
 
 
+def _gains(plan: Plan, rung: Candidate) -> bool:
+    """At its best it keeps the contract and is smaller than the original, or faster."""
+    cast, before = rung.forecast, plan.baseline
+    return not _misses(plan, rung) and (
+        _least(cast.size) < (1 - SIZE_WORTH_A_RUNG) * before.size.value
+        or _least(cast.latency) < before.latency.value
+    )
+
+
 def _helps(
     plan: Plan, rung: Candidate, known: Comparison, measurements: Mapping[str, Measurement]
 ) -> bool:
-    """It may keep every clause, or be nearer in one that the nearest candidate misses."""
+    """It may keep every clause, or be nearer in one that the nearest candidate misses.
+
+    A last resort is not faster than the original, so it must be expected to keep them.
+    """
+    if rung.last_resort:
+        return _expected_to_keep(rung, plan.needs)
     if not _misses(plan, rung):
         return True
     if known.nearest is None:

@@ -140,7 +140,7 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
         folder=folder,
         cache=request.cache,
         host=host,
-        threads=max(1, min(host.physical_cores, host.usable_cores)),
+        threads=host.threads,
         clock=time.time,
         emit=_emitting(log),
         command=request.command,

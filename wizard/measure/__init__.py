@@ -27,6 +27,7 @@ from wizard.measure import (
     saturation,
     sensitivity,
     speed,
+    threads,
 )
 from wizard.measure import audit as auditing
 from wizard.measure.answered import Answered
@@ -120,6 +121,7 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
             )
         bench = _first(bench, len(raw))
         bench.report(0.65, "timing, in turns with itself")
+        used = threads.settle(process, bench.workload, cached=bench.writes)
         taken = _beside_itself(process, artifact, bench)
         looked = _checked(looked, process)
     return Measurement(
@@ -132,6 +134,7 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
         host=bench.host,
         latency=taken.latency,
         token=taken.token,
+        threads=used,
     )
 
 
@@ -143,7 +146,7 @@ def weigh_original_again(artifact: Artifact, kept: Measurement, bench: Bench) ->
     doubts = sanity.of_inputs(load_feeds(bench.feeds), bench.profile)
     raw = answered.load(outputs_of(bench, artifact))
     sanity.same_rows(len(raw), bench.examples)
-    with Process(artifact.path, bench.feeds, bench.threads) as process:
+    with Process(artifact.path, bench.feeds, kept.threads or bench.threads) as process:
         bench.report(0.5, "timing, in turns with itself")
         taken = _beside_itself(process, artifact, bench)
     scored = _scored_original(raw, doubts, bench)
@@ -152,7 +155,7 @@ def weigh_original_again(artifact: Artifact, kept: Measurement, bench: Bench) ->
 
 def _beside_itself(process: Process, artifact: Artifact, bench: Bench) -> paces.Paces:
     """The original's times, half of them from a second fresh process: the session's A/A."""
-    with Process(artifact.path, bench.feeds, bench.threads) as again:
+    with Process(artifact.path, bench.feeds, process.threads) as again:
         work, seconds = bench.workload, bench.seconds
         return paces.of_itself(process, again, work, seconds, writes=bench.writes)
 
@@ -182,8 +185,9 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         sanity.same_rows(len(raw), bench.examples)
         looked = _checked(looked, process)
         bench.report(0.6, "timing in turns with the original")
+        used = threads.settle(process, bench.workload, cached=bench.writes)
         its_own = bench.feeds_of_original or bench.feeds
-        with Process(original.artifact.path, its_own, bench.threads) as first:
+        with Process(original.artifact.path, its_own, original.threads or bench.threads) as first:
             taken = _timed(first, process, original, bench)
     kept = _answers_of(original, bench)
     scored = _with_order(_scored(raw, kept, bench), original, bench)
@@ -202,6 +206,7 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         against=taken.against,
         token=taken.token,
         token_against=taken.token_against,
+        threads=used,
     )
 
 
@@ -223,9 +228,10 @@ def weigh_candidate_again(
     now = dataclasses.replace(kept, artifact=artifact, quality=scored, host=bench.host)
     if not retimed:
         return now
-    with Process(artifact.path, bench.feeds, bench.threads) as process:
+    every = bench.threads
+    with Process(artifact.path, bench.feeds, kept.threads or every) as process:
         bench.report(0.3, "timing in turns with the original")
-        with Process(original.artifact.path, bench.feeds, bench.threads) as first:
+        with Process(original.artifact.path, bench.feeds, original.threads or every) as first:
             taken = _timed(first, process, original, bench)
     return taken.of(now)
 

@@ -12,6 +12,7 @@ from wizard.measure import audit as auditing
 from wizard.measure import memory, paces, speed
 from wizard.measure.leftovers import must_be_what_was_made
 from wizard.measure.process import Process
+from wizard.measure.threads import settle
 from wizard.nouns import (
     Answers,
     Artifact,
@@ -39,9 +40,9 @@ def weigh(  # noqa: PLR0913 - with what and where a file is weighed
     *,
     threads: int,
     writes: bool,
-    beside: Artifact | None = None,
+    beside: Measurement | None = None,
 ) -> Measurement:
-    """What a file weighs and how quick it is; its speed in turns with the file `beside`.
+    """What a file weighs and how quick it is; its speed in turns with the one `beside`.
 
     `writes`: each further token has a time of its own.
 
@@ -52,7 +53,9 @@ def weigh(  # noqa: PLR0913 - with what and where a file is weighed
     must_be_what_was_made(artifact, looked)
     with Process(artifact.path, feeds, threads) as process:
         needed = memory.of_process(process, workload)
-        with Process((beside or artifact).path, feeds, threads) as first:
+        used = settle(process, workload, cached=writes)
+        other = beside.artifact if beside else artifact
+        with Process(other.path, feeds, (beside.threads if beside else used) or threads) as first:
             timed = paces.in_turns if beside else paces.of_itself
             taken = timed(first, process, workload, speed.SECONDS, writes=writes)
     size = memory.size_of(artifact)
@@ -65,5 +68,6 @@ def weigh(  # noqa: PLR0913 - with what and where a file is weighed
         quality=NO_QUALITY,
         audit=looked,
         host=host,
+        threads=used,
     )
     return taken.of(found)

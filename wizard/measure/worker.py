@@ -3,9 +3,9 @@
 Started by path (`python worker.py`), so that nothing of ours is loaded with it. Says that it has
 loaded; the first line on stdin then names the model, its feeds and the threads; each further one
 is a JSON request. All are answered by one JSON line on stdout. Ends when stdin does.
-Covers: load, time, answer, memory, processor time, a look inside (inside.py). A reducer that has a
-`run` of its own asks the model as often as its answers need (writing, token by token); one that
-has `after` knows the request that follows another.
+Covers: load, time, answer, memory, processor time, more or fewer threads, a look inside
+(inside.py). A reducer that has a `run` of its own asks the model as often as its answers need
+(writing, token by token); one that has `after` knows the request that follows another.
 Does not cover: what the numbers mean.
 """
 
@@ -75,10 +75,13 @@ class Worker:
         self._outputs = [one.name for one in self._session.get_outputs()]
         self._inputs: dict[str, Any] = {}
         self._beside = Path(feeds).parent
+        self._by_threads = {threads: self._session}
 
-    def _open(self, model: str, *, optimized: bool) -> ort.InferenceSession:
+    def _open(
+        self, model: str, *, optimized: bool, threads: int | None = None
+    ) -> ort.InferenceSession:
         options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = threads or self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -104,6 +107,26 @@ class Worker:
             self._session.run(None, self._inputs)
             taken.append(1000 * (time.perf_counter() - began))
         return {"ms": taken}
+
+    def by_threads(self, counts: list[int], rounds: int, runs: int) -> dict[str, Any]:
+        """The usual milliseconds of a request by so many threads each, taken in turns."""
+        for count in counts:
+            if count not in self._by_threads:
+                session = self._open(self._model, optimized=True, threads=count)
+                session.run(None, self._inputs)
+                self._by_threads[count] = session
+        taken: dict[int, list[float]] = {count: [] for count in counts}
+        for _ in range(rounds):
+            for count in counts:
+                self._session = self._by_threads[count]
+                taken[count] += self.time(runs)["ms"]
+        return {"ms": [float(np.median(taken[count])) for count in counts]}
+
+    def go_on_with(self, threads: int) -> dict[str, Any]:
+        """From now on so many threads answer; the others' memory is given back."""
+        self._threads, self._session = threads, self._by_threads[threads]
+        self._by_threads = {threads: self._session}
+        return {}
 
     def cpu(self) -> dict[str, Any]:
         """Processor seconds that this process has used."""

@@ -181,7 +181,8 @@ class Rule:
     """One piece of expert advice, read from presets/rules/<id>.toml.
 
     `when` maps a condition name (`family_in`, `isa_has_any`, ...) to its value. `expect` maps
-    "size_ratio", "speed_ratio" and "drop_points" to (low, high).
+    "size_ratio", "speed_ratio" and "drop_points" to (low, high). `last_resort`: its recipe is tried
+    only when no other keeps the contract and gains something.
     """
 
     id: str
@@ -198,6 +199,7 @@ class Rule:
     sources: tuple[Citation, ...]
     examples: tuple[RuleExample, ...]
     targets: tuple[str, ...] = ()
+    last_resort: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,7 +295,10 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A recipe the plan proposes to try. `id` is stable: strategy names and a settings digest."""
+    """A recipe the plan proposes to try. `id` is stable: strategy names and a settings digest.
+
+    A `last_resort` waits at the ladder's end for the case that nothing else gains anything.
+    """
 
     id: str
     title: str
@@ -301,6 +306,7 @@ class Candidate:
     forecast: Forecast
     reasons: tuple[Reason, ...]
     warnings: tuple[Reason, ...] = ()
+    last_resort: bool = False
 
     @property
     def technique(self) -> str:

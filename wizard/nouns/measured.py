@@ -170,7 +170,8 @@ class Measurement:
     under emulated 16-bit saturation, where the target's CPU may saturate and ours does not.
     `sensitivity`: what each layer alone costs the final answers, where the technique looked.
     `token` and `token_against` are the latencies of one more token, of models that write; then
-    `latency` is that of the first one.
+    `latency` is that of the first one. `threads`: the fewest that answer as soon as more would,
+    with which all times were taken (the original's with its own).
     """
 
     artifact: Artifact
@@ -187,6 +188,7 @@ class Measurement:
     sensitivity: tuple[LayerDamage, ...] = ()
     token: Latency | None = None
     token_against: Latency | None = None
+    threads: int | None = None
 
 
 # --------------------------------------------------------------------------- data

@@ -7,7 +7,7 @@ Does not cover: what a user wants of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 # --------------------------------------------------------------------------- numbers
@@ -259,6 +259,11 @@ class HostFacts:
     python: str
     versions: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def threads(self) -> int:
+        """As many as can work at once: cores that exist and that we may use."""
+        return max(1, min(self.physical_cores, self.usable_cores))
+
 
 class Grade(StrEnum):
     """What a technique gives on a device. UNKNOWN is not UNSUPPORTED."""
@@ -307,6 +312,18 @@ class Device:
     abilities: Mapping[str, Ability]
     sources: tuple[str, ...]
     measured_here: bool = False
+
+    def slower(self, times: float) -> Device:
+        """The same device where everything takes so many times as long."""
+        fp16, int8 = self.fp16_gops, self.int8_gops
+        return replace(
+            self,
+            fp32_gops=self.fp32_gops / times,
+            fp16_gops=None if fp16 is None else fp16 / times,
+            int8_gops=None if int8 is None else int8 / times,
+            bandwidth_gbs=self.bandwidth_gbs / times,
+            overhead_us_per_op=self.overhead_us_per_op * times,
+        )
 
     def grade(self, technique: str) -> Grade:
         """UNKNOWN when the card is silent."""

@@ -111,7 +111,7 @@ def _make(
     return artifact
 
 
-def _weighed(artifact: Artifact, bench: Bench, beside: Artifact | None) -> Measurement:
+def _weighed(artifact: Artifact, bench: Bench, beside: Measurement | None) -> Measurement:
     return dry.weigh(
         artifact,
         bench.feeds,
@@ -140,7 +140,7 @@ def _tried(  # noqa: PLR0913 - what one candidate is made and weighed with
             told = dataclasses.replace(benches, report=lambda share, said: report(share / 2, said))
             artifact = _make(state.site, candidate.steps, checkpoint, told, made)
             report(0.5, "timing in turns with the original's shape")
-            after = _weighed(artifact, bench, first.artifact)
+            after = _weighed(artifact, bench, first)
     except WizardError as error:
         because = OUT_OF_TIME if state.is_over() else library.explain(error).message
         return dataclasses.replace(empty, failed=because)

@@ -149,6 +149,7 @@ def _measured(measurement: Measurement) -> Json:
         "noise": measurement.latency.noise,
         "noise_between_processes": measurement.latency.apart,
         "busy": measurement.latency.busy,
+        "threads": measurement.threads,
         "memory": jsonable(measurement.memory),
         "quality": {
             "metric": measurement.quality.metric,

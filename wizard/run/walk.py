@@ -42,6 +42,7 @@ from wizard.nouns import (
     jsonable,
 )
 from wizard.run import shared
+from wizard.run.further import further
 from wizard.run.offers import measured_offers
 from wizard.run.opening import open_model, workbench
 from wizard.run.outcome import learnt_of, payers_of, write_json
@@ -60,6 +61,9 @@ from wizard.run.state import (
 from wizard.strategies import _contract as contract
 
 TO_ONNX = "to_onnx"
+SLOWER = (
+    "Requests take longer here than was forecast, so stronger recipes were added to the ladder."
+)
 NO_TIME = "The minutes were spent before one candidate was measured, so we cannot tell; allow more."
 
 
@@ -138,9 +142,11 @@ def _climb(state: Walk, tools: _Tools) -> None:
     if not state.plan.ladder:
         return
     while True:
+        known = compare(state.plan, tools.original, state.measurements, state.verdicts)
         found = climb.next_rung(
             state.plan,
-            compare(state.plan, tools.original, state.measurements, state.verdicts),
+            tools.original,
+            known,
             state.measurements,
             {*state.measurements, *state.left_out, *(one.candidate_id for one in state.failed)},
             seconds_left=state.seconds_left(),
@@ -149,6 +155,11 @@ def _climb(state: Walk, tools: _Tools) -> None:
         for one in found.left_out:
             _leave_out(state, one)
         if found.rung is None:
+            more = further(state.plan, tools.original, known, state.measurements)
+            if more is not None:
+                state.plan = more
+                state.note(SLOWER)
+                continue
             state.stopped = found.because
             return
         rung, plan = found.rung, state.plan
