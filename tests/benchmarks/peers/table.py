@@ -105,7 +105,7 @@ def origin(works: Mapping[str, Sequence[Line]]) -> str:
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     starred = any(crowded(one) or one.get("busy") for one in every)
     busy = f" {STAR} Other programs ran meanwhile: do not rely on that time." if starred else ""
-    where = f"on {_machines(works)}, two threads"
+    where = f"on {_machines(works)}, each file with one thread or two, as suits it"
     return f"Measured {when} with `make bench-peers` {where}; {named}.{busy}"
 
 

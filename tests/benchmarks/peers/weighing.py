@@ -2,6 +2,7 @@
 
 Covers: answers row by row in fresh processes, the paired loss of each against the original and
 against every other, latencies of all files block by block in turns.
+Each with the fewest threads that are as quick for it.
 Does not cover: making the files (making.py), the table (table.py).
 Statistics are the wizard's own: Tango's interval, the BCa bootstrap, blocks drawn together.
 """
@@ -29,6 +30,7 @@ from wizard.measure import quality, speed
 from wizard.measure.answered import Answered
 from wizard.measure.memory import size_of
 from wizard.measure.process import Process, on_the_same_core
+from wizard.measure.threads import settle
 from wizard.nouns import Latency, Outcome, Quality, Workload
 from wizard.run.opening import shuffled
 from wizard.run.outcome import read_outcome
@@ -65,6 +67,8 @@ def weigh(job: Path, files: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
             name: _answers(one, every[name], job, Path(scratch) / f"{name}.npz", rows)
             for name, one in processes.items()
         }
+        for process in processes.values():  # as run.py does with ours
+            settle(process, workload, cached=False)
         latencies = in_turns(list(processes.values()), workload)
         scored = _scored(outcome, raws, Path(scratch))
     found = {
