@@ -116,6 +116,7 @@ def _smoothed(settings: Mapping[str, object]) -> Storage:
 def _streamed(settings: Mapping[str, object]) -> Storage:
     """Scales in full and zero points; the word table has 8 bits whatever the rest has."""
     bits, block = number(settings.get("bits"), 4), number(settings.get("block"), 32)
+    bits = (bits + number(settings.get("reading_bits"), bits)) / 2  # the parts are about as large
     return Storage(linear=bits + (32 + bits) / block, embedding=8 + 40 / 32)
 
 

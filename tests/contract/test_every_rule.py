@@ -42,6 +42,17 @@ PROFILES = [
         49408,
     ),
     ("t5", "encoder-decoder", "text2text-generation", 0.27, 0.73, 0.0, 0.0, 60.0, 32128),
+    (
+        "whisper",
+        "encoder-decoder",
+        "automatic-speech-recognition-with-past",
+        0.04,
+        0.95,
+        0.01,
+        0.0,
+        1543.0,
+        51866,
+    ),
 ]
 
 

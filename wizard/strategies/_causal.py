@@ -36,7 +36,7 @@ def checked_export(
     with _graph.quiet():
         report(0.05, "loading PyTorch")
         model = load(folder, task)
-        parts = _parts_of(model)
+        parts = parts_of(model)
         cache = parts.cache_of(model)
         vocabulary = model.get_input_embeddings().num_embeddings
         module = parts.wrapped(model)
@@ -54,7 +54,7 @@ def checked_export(
         return compare(given, expected, path, parts.UNSEEN)
 
 
-def _parts_of(model: Any) -> Any:
+def parts_of(model: Any) -> Any:
     """The file that knows the model's form."""
     if model.main_input_name == "input_features":
         return _listener

@@ -156,8 +156,13 @@ def told(answer: Any) -> tuple[torch.Tensor, ...]:
     return (answer.logits, *(one for layer in tensors for one in layer))
 
 
-def trace(module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int) -> Any:
-    """The exporter's program of a `wrapped` module. Raises ExportFailed with its own reason."""
+def trace(
+    module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int, *, optimize: bool = True
+) -> Any:
+    """The exporter's program of a `wrapped` module. Raises ExportFailed with its own reason.
+
+    Without `optimize` nothing is folded, as weights without numbers must not be.
+    """
     axes = (
         {0: "batch", 1: "source"},
         {0: "batch", 1: "total_source"},
@@ -167,11 +172,18 @@ def trace(module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int) 
             for name in caches.names("past_key_values")
         ),
     )
-    return exported(module, arguments(feed(caches, vocabulary, *EXAMPLE)), caches, axes, opset)
+    example = arguments(feed(caches, vocabulary, *EXAMPLE))
+    return exported(module, example, caches, axes, opset, optimize=optimize)
 
 
 def exported(
-    module: torch.nn.Module, example: tuple[Any, ...], caches: Caches, axes: Any, opset: int
+    module: torch.nn.Module,
+    example: tuple[Any, ...],
+    caches: Caches,
+    axes: Any,
+    opset: int,
+    *,
+    optimize: bool,
 ) -> Any:
     """The exporter's program, named as the caches say. Raises ExportFailed."""
     import torch
@@ -182,6 +194,7 @@ def exported(
             example,
             dynamo=True,
             verbose=False,
+            optimize=optimize,
             opset_version=opset,
             input_names=list(caches.inputs),
             output_names=list(caches.outputs),

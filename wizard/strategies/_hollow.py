@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard import tasks
 from wizard.errors import ExportFailed, WeightsDamaged
-from wizard.strategies import _decoder, _graph
+from wizard.nouns import Task
+from wizard.strategies import _causal, _decoder, _graph, _listener
 from wizard.strategies._checkpoint import reason
 
 if TYPE_CHECKING:
@@ -42,7 +44,13 @@ class Hollow:
     turned: dict[str, str] = field(default_factory=dict)
 
     def values(self, name: str) -> Array:
-        """The numbers of a placeholder, float32, as its node wants them."""
+        """The numbers of a placeholder, float32, as its node wants them; of others, as stored."""
+        from onnx import numpy_helper
+
+        known = next(one for one in self.model.graph.initializer if one.name == name)
+        if not is_empty(known):
+            stored: Array = numpy_helper.to_array(known)
+            return stored
         if name in self.turned:
             return self.weights.read(self.turned[name]).T
         return self.weights.read(name)
@@ -63,11 +71,18 @@ class Weights:
             because = f"its files lack {len(missing)} weights, {missing[0]} among them"
             raise ExportFailed(model=folder.name, because=because)
 
+    def holds(self, there: str) -> bool:
+        """Whether the files have a tensor of that name."""
+        return there in self._files
+
     def read(self, name: str) -> Array:
-        """One tensor in float32. The file is opened anew: what was read does not stay in memory."""
+        """One tensor in float32, by our name for it."""
+        return self.read_as_stored(self._names[name])
+
+    def read_as_stored(self, there: str) -> Array:
+        """The same by the files' name. They are opened anew: nothing read stays in memory."""
         from safetensors import safe_open
 
-        there = self._names[name]
         with safe_open(self._files[there], "pt") as file:
             value: Array = file.get_tensor(there).float().numpy()
         return value
@@ -106,10 +121,10 @@ def is_empty(one: onnx.TensorProto) -> bool:
     return one.data_type == FLOAT and bool(one.dims) and not held
 
 
-def causal(folder: Path, opset: int) -> Hollow:
-    """The graph of the causal language model in `folder`, its cache as inputs and outputs.
+def writing(folder: Path, task: Task, opset: int) -> Hollow:
+    """The graph of the model in `folder` that writes, of one part or two, its caches in and out.
 
-    Raises ExportFailed, UnknownArchitecture or NotSupported; no weight is read.
+    Raises ExportFailed, UnknownArchitecture or NotSupported; no large weight is read.
     """
     import transformers
 
@@ -117,15 +132,19 @@ def causal(folder: Path, opset: int) -> Hollow:
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
-        model = _built(transformers.AutoModelForCausalLM, config)
+        model = _built(getattr(transformers, tasks.card_of(task).auto_class), config)
+        _compute_positions(model)
         stored = _stored_names(model)
-        cache = _decoder.cache_of(model)
-        vocabulary = model.get_input_embeddings().num_embeddings
+        weights = Weights(folder, {f"{WRAPPED}{name}": there for name, there in stored.items()})
+        _read_buffers(model, weights)
+        parts = _causal.parts_of(model)
+        alone = parts.cache_of(model) if parts is _decoder else None  # while it costs nothing
         _give_untouched_memory(model)
-        program = _decoder.trace(_decoder.wrapped(model), cache, vocabulary, opset, optimize=False)
-        proto = _tidied(program, {f"{WRAPPED}{name}" for name in stored})
-    names = {f"{WRAPPED}{name}": there for name, there in stored.items()}
-    hollow = Hollow(model=proto, weights=Weights(folder, names))
+        cache = alone or parts.cache_of(model)
+        vocabulary = model.get_input_embeddings().num_embeddings
+        program = parts.trace(parts.wrapped(model), cache, vocabulary, opset, optimize=False)
+        proto = _tidied(program, {f"{WRAPPED}{name}" for name in stored}, parts)
+    hollow = Hollow(model=proto, weights=weights)
     _turn_by_name(hollow)
     _multiply_by_name(hollow)
     _graph.drop_unused(proto)
@@ -165,13 +184,36 @@ def _parameters_on_meta() -> Iterator[None]:
         torch.nn.Module.register_parameter = register
 
 
+def _compute_positions(model: Any) -> None:
+    """Real numbers for the tables of sines that a checkpoint does not hold (Marian, Pegasus)."""
+    import torch
+
+    for module in model.modules():
+        if hasattr(module, "create_weight") and module.weight.is_meta:
+            with torch.device("cpu"):
+                module.weight = torch.nn.Parameter(torch.empty(module.weight.shape))
+                made = module.create_weight()
+            module.weight = torch.nn.Parameter(made.float(), requires_grad=False)
+
+
 def _stored_names(model: Any) -> dict[str, str]:
     """Every parameter's name, tied ones too, and the name under which it is stored."""
     first: dict[int, str] = {}
     return {
         name: first.setdefault(id(value), name)
         for name, value in model.named_parameters(remove_duplicate=False)
+        if value.is_meta
     }
+
+
+def _read_buffers(model: Any, weights: Weights) -> None:
+    """Buffers that the checkpoint holds (the bias of Marian's last layer) get its numbers."""
+    import torch
+
+    kept = set(model.state_dict())
+    for name, value in model.named_buffers():
+        if name in kept and weights.holds(name):
+            value.copy_(torch.from_numpy(weights.read_as_stored(name)))
 
 
 def _give_untouched_memory(model: Any) -> None:
@@ -187,7 +229,7 @@ def _give_untouched_memory(model: Any) -> None:
             module._parameters[name] = given.get(id(value), value)  # noqa: SLF001 - likewise
 
 
-def _tidied(program: Any, weights: set[str]) -> onnx.ModelProto:
+def _tidied(program: Any, weights: set[str], parts: Any) -> onnx.ModelProto:
     """The program optimized with its weights as inputs, then with placeholders in their place."""
     import onnx_ir
 
@@ -197,6 +239,8 @@ def _tidied(program: Any, weights: set[str]) -> onnx.ModelProto:
         value.const_value = None
         graph.inputs.append(value)
     program.optimize()
+    if parts is _listener:
+        _listener.pick_all(program)
     graph = program.model.graph
     ours = [one for one in graph.inputs if one.name in weights]
     for one in ours:
@@ -222,7 +266,8 @@ def _turn_by_name(hollow: Hollow) -> None:
         if node.op_type != "Transpose" or node.input[0] not in known:
             continue
         source = node.input[0]
-        if not is_empty(known[source]) or reads[source] > 1:
+        flat = len(known[source].dims) == 2
+        if not is_empty(known[source]) or reads[source] > 1 or not flat:
             continue
         name = f"{source}_turned"
         rows, columns = known[source].dims

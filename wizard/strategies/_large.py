@@ -1,4 +1,4 @@
-"""A large language model's checkpoint as ONNX, weights written one after the other.
+"""The checkpoint of a large model that writes as ONNX, weights written one after the other.
 
 Covers: the same graph and file layout as _causal.py with memory for a few tensors only; agreement
 with PyTorch on a cut of it, the first layers with their own weights, the word table and the head.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from wizard.nouns import Task
-from wizard.strategies import _causal, _decoder, _file, _graph, _hollow
+from wizard.strategies import _causal, _file, _graph, _hollow
 from wizard.strategies._checkpoint import load
 from wizard.strategies._file import EXTERNAL_ABOVE
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 CUT_LAYERS = 2
 ALIGNED = 4096  # bytes; ONNX Runtime maps external weights into memory page by page
 FLOAT_BYTES = 4
-LAYERS = ("num_hidden_layers", "n_layer")
+LAYERS = (
+    *("num_hidden_layers", "n_layer", "num_layers", "num_decoder_layers"),
+    *("encoder_layers", "decoder_layers"),
+)
 
 
 def is_large(folder: Path) -> bool:
@@ -47,7 +50,7 @@ def checked_export(
         parity = _cut_compared(folder, task, Path(place), opset)
         gc.collect()
         report(0.3, "reading the computation, without weights")
-        hollow = _hollow.causal(folder, opset)
+        hollow = _hollow.writing(folder, task, opset)
         _file.strip(hollow.model)
         _write(hollow, path, report)
     return parity
@@ -66,16 +69,17 @@ def _cut_compared(folder: Path, task: Task, place: Path, opset: int) -> Parity:
     for one in (*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")):
         (cut / one.name).symlink_to(one.absolute())
     model = load(cut, task)
-    cache, module = _decoder.cache_of(model), _decoder.wrapped(model)
+    parts = _causal.parts_of(model)
+    cache, module = parts.cache_of(model), parts.wrapped(model)
     vocabulary = model.get_input_embeddings().num_embeddings
-    given = [_decoder.feed(cache, vocabulary, *one) for one in _decoder.UNSEEN]
-    expected = [_decoder.answers(module, one) for one in given]
+    given = [parts.feed(cache, vocabulary, *one) for one in parts.UNSEEN]
+    expected = [parts.answers(module, one) for one in given]
     del model, module
     gc.collect()
-    hollow = _hollow.causal(cut, opset)
+    hollow = _hollow.writing(cut, task, opset)
     target = place / "cut.onnx"
     _write(hollow, target, lambda share, said: None)
-    return _causal.compare(given, expected, target)
+    return _causal.compare(given, expected, target, parts.UNSEEN)
 
 
 def _write(hollow: _hollow.Hollow, path: Path, report: Callable[[float, str], None]) -> None:

@@ -106,8 +106,13 @@ def _with(
     return tuple(made)
 
 
-def trace(module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int) -> Any:
-    """The exporter's program of a `wrapped` module. Raises ExportFailed with its own reason."""
+def trace(
+    module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int, *, optimize: bool = True
+) -> Any:
+    """The exporter's program of a `wrapped` module. Raises ExportFailed with its own reason.
+
+    Without `optimize` nothing is folded, and `pick_all` is left for afterwards.
+    """
     axes = (
         {0: "new_batch"},
         {0: "batch", 1: "sequence"},
@@ -117,12 +122,13 @@ def trace(module: torch.nn.Module, caches: Caches, vocabulary: int, opset: int) 
         ),
     )
     example = arguments(feed(caches, vocabulary, *EXAMPLE))
-    program = exported(module, example, caches, axes, opset)
-    _pick_all(program)
+    program = exported(module, example, caches, axes, opset, optimize=optimize)
+    if optimize:
+        pick_all(program)
     return program
 
 
-def _pick_all(program: Any) -> None:
+def pick_all(program: Any) -> None:
     """Nothing is picked any more: picking all windows that there are copies them for each token."""
     for node in program.model.graph:
         made = node.inputs[0].producer() if node.op_type == "GatherND" else None

@@ -1,8 +1,9 @@
-"""A large language model in few bits, tensor by tensor: its weights never stand in memory whole.
+"""A large model that writes in few bits, tensor by tensor: its weights never stand in memory whole.
 
-Covers: causal language models from safetensors (any float type, any number of files) to one ONNX
-file with the cache as inputs and outputs; matrices in 4 or 8 bits, the word table and the last
-layer in 8; a table that is both is stored once. The graph is traced without weights (_hollow.py).
+Covers: language models, of one part or two, from safetensors (any float type, any number of files)
+to one ONNX file with the caches as inputs and outputs; matrices in 4 or 8 bits, the word table and
+the last layer in 8; a table that is both is stored once. The graph is traced without weights
+(_hollow.py).
 Does not cover: encoders and smaller models, which fit and can be compared with PyTorch whole
 (to_onnx, then a few-bit technique); sample rows; ends of blocks that are searched for.
 The memory needed is that of the file written and a few copies of the largest tensor.
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from wizard import nouns
+from wizard import nouns, tasks
 from wizard.errors import NotSupported, PickleOnly
-from wizard.nouns import Artifact, Kind, Task
+from wizard.nouns import Artifact, Kind
 from wizard.strategies import _graph, _hollow, _lowbit
 from wizard.strategies._contract import Strategy, Workbench
 
@@ -27,23 +28,27 @@ if TYPE_CHECKING:
 TITLE = "Few-bit weights, one tensor at a time"
 OPSET = 20
 SPARED_BITS, SPARED_BLOCK = 8, 32
+READS = ".encoder."  # in the names of weights of the part that reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(nouns.Settings):
     """`bits` of the matrices, `block`: numbers that share a scale.
 
-    The word table and the last layer always have 8 bits (practice: R8; ZeroQuant-V2).
+    `reading_bits`: of the part that reads or listens, where there are two (None: the same); it
+    bears less (practice: R10). The word table and the last layer always have 8 bits (practice: R8;
+    ZeroQuant-V2).
     """
 
     bits: Literal[4, 8] = 4
+    reading_bits: Literal[4, 8] | None = None
     block: Literal[16, 32, 64, 128] = 32
 
 
 def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
     """Refuses models that do not write, and folders without safetensors."""
     del settings
-    if bench.profile.task is not Task.TEXT_GENERATION:
+    if not tasks.writes(bench.profile.task):
         because = "it is made for language models that write; others fit into memory"
         raise NotSupported(strategy=TITLE, because=because)
     if not list(artifact.path.glob("*.safetensors")):
@@ -53,14 +58,15 @@ def requires(artifact: Artifact, settings: Settings, bench: Workbench) -> None:
 def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     """Trace, then tables (the largest tensors first, while little is held), matrices, the rest."""
     bench.report(0.02, "reading the computation, without weights")
-    hollow = _hollow.causal(artifact.path, OPSET)
+    assert bench.profile.task is not None  # noqa: S101 - it was asked whether it writes
+    hollow = _hollow.writing(artifact.path, bench.profile.task, OPSET)
     rewrite = _lowbit.Rewrite(hollow.model, hollow.values)
     _tables(hollow, rewrite, bench)
     spared, tied = _graph.heads(hollow.model), _lowbit.tied_tables(hollow.model)
     nodes = [one for one in _matmuls(hollow.model) if one.input[1] not in tied]
     for at, node in enumerate(nodes):
         bench.report(0.3 + 0.6 * at / len(nodes), f"weights, {at + 1} of {len(nodes)}")
-        form = _form(settings, spared=node.output[0] in spared)
+        form = _form(settings, node.input[1], spared=node.output[0] in spared)
         rewrite.matrices([node], form)
     rewrite.done()
     _fill(hollow)
@@ -68,8 +74,11 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
     return _graph.save(hollow.model, bench.folder / f"{STRATEGY.file_stem}.onnx")
 
 
-def _form(settings: Settings, *, spared: bool) -> _lowbit.Form:
-    bits = SPARED_BITS if spared else settings.bits
+def _form(settings: Settings, weight: str, *, spared: bool) -> _lowbit.Form:
+    asked = settings.bits
+    if READS in f".{weight}" and settings.reading_bits is not None:
+        asked = settings.reading_bits
+    bits = SPARED_BITS if spared else asked
     block = min(settings.block, SPARED_BLOCK) if spared else settings.block
     return _lowbit.Form(bits=bits, block=block, method="nearest", even=False)
 
@@ -134,7 +143,7 @@ def _predicted(folder: Path, settings: Settings) -> float:
                 shape = file.get_slice(name).get_shape()
                 count = math.prod(shape)
                 spared = len(shape) == 2 and shape[0] == words
-                form = _form(settings, spared=spared)
+                form = _form(settings, name, spared=spared)
                 total += count * (form.bits_each(table=False) / 8 if len(shape) == 2 else 4)
     return total
 
@@ -142,7 +151,7 @@ def _predicted(folder: Path, settings: Settings) -> float:
 STRATEGY = Strategy(
     name="streamed_weights",
     title=TITLE,
-    summary="large language models in 4 or 8 bits, written while their weights are read",
+    summary="large models that write in 4 or 8 bits, made while their weights are read",
     stage=4,
     accepts=Kind.CHECKPOINT,
     gives=Kind.ONNX,

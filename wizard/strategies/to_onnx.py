@@ -169,7 +169,7 @@ def _taken(folder: Path, path: Path) -> dict[str, Any]:
 def _exported(folder: Path, task: Task, path: Path, settings: Settings, bench: Workbench) -> Parity:
     """A model that writes keeps what it has read; all others answer in one go."""
     if tasks.writes(task):
-        large = task is Task.TEXT_GENERATION and _large.is_large(folder)
+        large = _large.is_large(folder)
         export = _large.checked_export if large else _causal.checked_export
         return export(folder, task, path, opset=settings.opset, report=bench.report)
     return checked_export(
