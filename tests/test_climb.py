@@ -72,6 +72,18 @@ def test_a_contract_that_is_kept_in_vain_does_not_end_the_climb(size, ended):
     assert found.because == (climb.NOTHING_BETTER if ended else "")
 
 
+def test_the_safest_file_may_be_the_original_itself():
+    """Nothing smaller is delivered before it, so nothing more is tried."""
+    as_it_was = a_measurement(p50=2.0, megabytes=20, against=a_latency(2.0))
+    plan = a_plan(
+        needs=some_needs(latency=5.0, priority=Priority.SAFEST),
+        ladder=(rung("next", size=4.0),),
+        baseline=a_forecast(size=a_quantity(20.0, "MB")),
+    )
+
+    assert asked(plan, as_it_was).because == climb.KEPT
+
+
 @pytest.mark.parametrize(("size", "taken"), [(5, True), (3, False)])
 def test_a_last_resort_is_climbed_to_where_it_is_expected_to_keep_the_contract(size, taken):
     """It is no faster than the original, so coming nearer to a time is not what it is for."""

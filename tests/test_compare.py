@@ -429,6 +429,35 @@ def test_a_candidate_that_gains_nothing_is_told_as_such():
     assert comparison.headline.startswith("Nothing tried improves on the original")
 
 
+@pytest.mark.parametrize(
+    ("times", "chosen", "said"),
+    [
+        ((1.0, 1.06, 1.3), "b", "Nothing tried is faster, and this is the smallest"),
+        ((1.0, 1.15, 1.3), "a", "Nothing tried is faster"),
+        ((0.5, 1.06, 1.3), "a", "1 ms on this machine, 2 times faster"),
+    ],
+)
+def test_where_nothing_is_faster_the_smallest_at_about_the_same_speed_is_taken(times, chosen, said):
+    """A tenth longer is about as fast; more is not, and with a faster one speed decides."""
+    before, answers = flipped(2000, 0)
+    original = a_measurement(answers=before, megabytes=10.0)
+    plan = a_plan(needs=some_needs(latency=5.0))
+    found = {
+        name: a_measurement(
+            answers=answers,
+            latency=a_latency(2.0 * share),
+            against=a_latency(2.0),
+            megabytes=size,
+        )
+        for name, share, size in zip("abc", times, (10.0, 3.0, 1.0), strict=True)
+    }
+    verdicts = {name: judge(plan, name, original, one) for name, one in found.items()}
+    comparison = compare(plan, original, found, verdicts)
+
+    assert comparison.chosen == chosen
+    assert comparison.headline.startswith(said)
+
+
 def test_losses_just_too_large_rarely_pass():
     """400 simulated models that lose exactly what is allowed: at most 5 % (and luck) pass."""
     rng = np.random.default_rng(0)

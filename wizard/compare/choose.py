@@ -26,6 +26,8 @@ from wizard.nouns import (
 SIZE_WORTH_TELLING = 0.02
 # On a busy machine the noise can hide a real speed-up; more than a tenth of either is not granted.
 TIED_AT_MOST = math.log(1.1)
+# What takes a tenth longer is about as fast, where nothing is faster.
+ABOUT_AS_FAST = 1.1
 # By how many tokens after the first two models that write are compared: a sentence or two.
 FURTHER_TOKENS = 32
 NO_CANDIDATE = "No candidate could be measured, so there is nothing to choose."
@@ -54,16 +56,23 @@ def compare(
         verdicts=judged,
         chosen=best.candidate_id if kept else None,
         nearest=None if kept else best.candidate_id,
-        headline=_gained_nothing(plan, original, [measurements[one.candidate_id] for one in kept])
+        headline=_first(plan, original, [measurements[one.candidate_id] for one in kept], after)
         + headline(plan, original, after, best),
     )
 
 
-def _gained_nothing(plan: Plan, original: Measurement, kept: list[Measurement]) -> str:
-    """What to say first when all that keep the contract are neither smaller nor faster."""
-    if not kept or any(gains(plan, original, after) for after in kept):
+def _first(
+    plan: Plan, original: Measurement, kept: Sequence[Measurement], best: Measurement
+) -> str:
+    """What to say first when nothing that keeps the contract gains anything, or no speed."""
+    if not kept:
         return ""
-    return "Nothing tried improves on the original: "
+    if not any(gains(plan, original, after) for after in kept):
+        return "Nothing tried improves on the original: "
+    asked = plan.needs.priority is Priority.FASTEST and plan.device.measured_here
+    if asked and not _faster(original, best):
+        return "Nothing tried is faster, and this is the smallest at about the same speed: "
+    return ""
 
 
 def gains(plan: Plan, original: Measurement, after: Measurement) -> bool:
@@ -79,11 +88,17 @@ def _best(
     measurements: Mapping[str, Measurement],
     kept: Sequence[CandidateVerdict],
 ) -> CandidateVerdict:
-    """First by the priority; of those that the noise cannot tell from the fastest, the smallest."""
+    """First by the priority; of those that the noise cannot tell from the fastest, the smallest.
+
+    Where nothing is faster than the original, of those at about its speed.
+    """
     ranks = {one.candidate_id: _rank(plan, measurements[one.candidate_id], one) for one in kept}
     first = min(kept, key=lambda one: ranks[one.candidate_id])
     if plan.needs.priority is not Priority.FASTEST or not plan.device.measured_here:
         return first
+    if not any(_faster(original, measurements[one.candidate_id]) for one in kept):
+        near = [one for one in kept if _share(measurements[one.candidate_id]) <= ABOUT_AS_FAST]
+        return _smallest(near or [first], ranks, measurements)
 
     def noise(one: CandidateVerdict) -> float:
         return min(math.log(ratio(original, measurements[one.candidate_id]).noise), TIED_AT_MOST)
@@ -95,10 +110,29 @@ def _best(
         if math.log(ranks[one.candidate_id] / ranks[first.candidate_id])
         <= math.hypot(noise(one), noise(first))
     ]
-    sizes = {one.candidate_id: measurements[one.candidate_id].size.value for one in tied}
+    return _smallest(tied, ranks, measurements)
+
+
+def _smallest(
+    among: Sequence[CandidateVerdict],
+    ranks: Mapping[str, float],
+    measurements: Mapping[str, Measurement],
+) -> CandidateVerdict:
+    """The best by rank of those about as small as the smallest."""
+    sizes = {one.candidate_id: measurements[one.candidate_id].size.value for one in among}
     least = min(sizes.values()) * (1 + SIZE_WORTH_TELLING)
-    small = [one for one in tied if sizes[one.candidate_id] <= least]
+    small = [one for one in among if sizes[one.candidate_id] <= least]
     return min(small, key=lambda one: ranks[one.candidate_id])
+
+
+def _faster(original: Measurement, after: Measurement) -> bool:
+    """Faster than the original on this machine beyond the noise, in whole answers."""
+    return _share(after) < 1 / ratio(original, after).noise
+
+
+def _share(after: Measurement) -> float:
+    """The time of a whole answer as a share of the original's, where both were taken in turns."""
+    return _answer_ms(after) / _answer_ms(_of_original(after)) if after.against else 1.0
 
 
 def _rank(plan: Plan, after: Measurement, judged: CandidateVerdict) -> float:
@@ -108,7 +142,7 @@ def _rank(plan: Plan, after: Measurement, judged: CandidateVerdict) -> float:
     if plan.needs.priority is Priority.SAFEST:
         return next(c.high or 0.0 for c in judged.clauses if c.name == "quality")
     if plan.device.measured_here and after.against is not None:
-        return _answer_ms(after) / _answer_ms(_of_original(after))
+        return _share(after)
     latency = next((c.after for c in judged.clauses if c.name.startswith("latency")), None)
     return latency if latency is not None else after.latency.p50.value
 

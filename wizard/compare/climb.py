@@ -128,7 +128,7 @@ def next_rung(  # noqa: PLR0913 - all that a rung is held against
     nor faster than the original is kept in vain: the climb goes on to what may be.
     """
     kept = known.overall is Verdict.PASS
-    vain = kept and not gains(plan, original, measurements[known.chosen or ""])
+    vain = kept and _in_vain(plan, original, measurements[known.chosen or ""])
     if kept and not vain and not plan.needs.improve:
         return Climb(rung=None, because=KEPT)
     left = [one for one in plan.ladder if one.id not in tried]
@@ -176,6 +176,11 @@ def _improves(
     expected = _least(cast.latency) / max(plan.baseline.latency.value, 1e-9)
     noise = max(ratio(best, best).noise, best.latency.noise)
     return expected < now / noise
+
+
+def _in_vain(plan: Plan, original: Measurement, chosen: Measurement) -> bool:
+    """Neither smaller nor faster, where that is asked for; the safest file is the safest."""
+    return plan.needs.priority is not Priority.SAFEST and not gains(plan, original, chosen)
 
 
 def _gains(plan: Plan, rung: Candidate) -> bool:
