@@ -23,7 +23,8 @@ from tests.factories import (
     some_needs,
 )
 from wizard import examples, tasks
-from wizard.bundle.pack import TEMPLATES, _check_data, _scripts, threads_of
+from wizard.bundle.card import threads_of
+from wizard.bundle.pack import TEMPLATES, _check_data, _scripts
 from wizard.examples import feeds, processor
 from wizard.examples.feeds import Feeds
 from wizard.nouns import ExampleSet, Task, Workload
@@ -87,8 +88,9 @@ def text_nodes(rng, task):
             helper.make_node("Gather", [table, "input_ids"], [name])
             for table, name in zip(stored, card.outputs, strict=True)
         ], stored
-    stored = {"table": rng.normal(size=(3, 3)).astype(np.float32), "axes": np.array([1])}
-    if card.score not in {"classes", "choices"}:
+    answers = 1 if card.score == "number" else 3
+    stored = {"table": rng.normal(size=(3, answers)).astype(np.float32), "axes": np.array([1])}
+    if card.score not in {"classes", "choices", "several", "number"}:
         del stored["axes"]
         return [helper.make_node("Gather", ["table", "input_ids"], [card.outputs[0]])], stored
     return [
@@ -140,7 +142,9 @@ def test_every_task_answers_offline_without_arguments(tmp_path, task):
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
-    assert ("%" in done.stdout) == (tasks.card_of(task).score in {"classes", "choices", "gaps"})
+    assert ("%" in done.stdout) == (
+        tasks.card_of(task).score in {"classes", "several", "choices", "gaps"}
+    )
 
 
 def test_two_texts_are_read_together(tmp_path):

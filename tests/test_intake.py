@@ -246,11 +246,14 @@ def test_another_task_is_not_here_and_says_what_is(tmp_path, architecture):
     assert "text-classification" in profile.support.because
 
 
+PICTURES = {"model_type": "vit", "architectures": ["ViTForImageClassification"], "image_size": 32}
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"id2label": {"0": "score"}}, "number"),
-        ({"problem_type": "multi_label_classification"}, "several labels"),
+        ({**PICTURES, "id2label": {"0": "score"}}, "number"),
+        ({**PICTURES, "problem_type": "multi_label_classification"}, "several labels"),
         ({"quantization_config": {"quant_method": "gptq"}}, "gptq"),
         (
             {"model_type": "vit", "architectures": ["ViTModel"], "image_size": 32},
@@ -264,6 +267,26 @@ def test_what_we_could_not_measure_honestly_is_not_here(tmp_path, changes, word)
 
     assert profile.support.level is SupportLevel.NOT_HERE
     assert word in profile.support.because
+
+
+@pytest.mark.parametrize(
+    ("changes", "task", "labels"),
+    [
+        ({"id2label": {"0": "LABEL_0"}}, Task.ONE_NUMBER, 0),
+        ({"id2label": {"0": "x"}, "problem_type": "regression"}, Task.ONE_NUMBER, 0),
+        ({"problem_type": "multi_label_classification"}, Task.SEVERAL_LABELS, 3),
+        ({"problem_type": "single_label_classification"}, Task.TEXT_CLASSIFICATION, 3),
+    ],
+)
+def test_how_a_classifier_of_texts_answers_is_told_by_its_config(tmp_path, changes, task, labels):
+    """A reranker gives a number, a tagger of texts any number of labels; both can be done."""
+    names = {"0": "joy", "1": "anger", "2": "fear"}
+    profile = intake.examine(a_folder(tmp_path, {**BERT, "id2label": names, **changes}))
+
+    assert profile.task is task
+    assert profile.task.on_hub == "text-classification"
+    assert profile.support.level is not SupportLevel.NOT_HERE
+    assert len(profile.labels) == labels
 
 
 def test_labels_without_names_get_those_of_transformers(tmp_path):

@@ -127,4 +127,4 @@ def test_each_machine_is_named_with_the_models_measured_there():
     here, there = a_line(), a_line(model="`digits`", host={"usable_cores": 4, "cpu": "EPYC"})
     said = table.origin({"a": [here], "b": [here], "c": [there]})
 
-    assert "on 2 cores of Xeon; `digits` on 4 cores of EPYC, each file with" in said
+    assert "on 2 cores of Xeon (threads: two); `digits` on 4 cores of EPYC (threads: two)" in said

@@ -7,9 +7,11 @@ did not see. Does not cover: quality, which random weights do not have (the samp
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
+from tests.slow.test_every_family_exports import record
 from tests.strategy_models import saved
 from wizard import intake
 from wizard.nouns import SupportLevel, Task
@@ -224,3 +226,5 @@ def test_a_family_is_known_and_exports(family, kind, task, changes, tmp_path, mo
     assert card.macs > 0
     assert parity.largest_difference <= 1e-3
     assert [shape[0] for shape in parity.shapes] == [1, 3, 4]
+    if os.environ.get("WIZARD_RECORD"):
+        record(json.loads((folder / "config.json").read_text())["model_type"], task, parity)

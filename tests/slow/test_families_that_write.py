@@ -7,9 +7,12 @@ Does not cover: quality, which random weights do not have (the calls sample has)
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
+from tests.slow.test_every_family_exports import record
 from wizard.measure.generate import Writer
 from wizard.nouns import Task
 from wizard.strategies import _causal, _graph
@@ -78,6 +81,8 @@ def test_a_family_that_writes_says_the_same_with_and_without_pytorch(family, tmp
     assert parity.largest_difference <= 1e-3
     assert {shape[2] for shape in parity.shapes} >= {0, 1, 12}
     assert said == wanted[0, len(PROMPT) :].tolist()
+    if os.environ.get("WIZARD_RECORD"):
+        record(model.config.model_type, Task.TEXT_GENERATION, parity)
 
 
 def test_the_file_has_the_names_that_other_libraries_expect(tmp_path):

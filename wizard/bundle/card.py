@@ -14,7 +14,7 @@ from pathlib import Path
 from wizard import charts, tasks
 from wizard.bundle import damage
 from wizard.bundle.report import measured_rows
-from wizard.nouns import Candidate, Measurement, ModelProfile, Outcome, Source
+from wizard.nouns import Candidate, Measurement, ModelProfile, Outcome, Plan, Source
 
 DTYPE_OF_STEM = {
     "model": "fp32",
@@ -26,6 +26,10 @@ DTYPE_OF_STEM = {
 ONE_FILE = (
     "One file holds the part that reads or listens and the part that writes, with both caches as\n"
     "inputs and outputs; `run.py` shows the calls. Optimum and transformers.js expect two files.\n"
+)
+FEWER = (
+    "Where it was measured, more threads answered no sooner, so `run.py` asks for few of them\n"
+    "(`options.intra_op_num_threads = {threads}`); do the same in your own code.\n"
 )
 OLD_PROCESSORS = "## On processors without 8-bit dot products\n\n"
 SAFE = (
@@ -67,7 +71,7 @@ def card(outcome: Outcome, candidate: Candidate, command: str, name: str) -> str
         "## The contract\n",
         f"{outcome.plan.sentence}\n",
         *(f"- {one.verdict.value}: {one.because}" for one in judged.clauses),
-        _how_to_run(outcome, name),
+        _how_to_run(outcome, name, threads_of(outcome.plan, after)),
         _caution(after, candidate),
         "## On your device\n",
         "`python check.py` needs onnxruntime and numpy only. It runs the model, compares the",
@@ -103,7 +107,13 @@ def _table(before: Measurement, after: Measurement) -> str:
     return "\n".join(lines)
 
 
-def _how_to_run(outcome: Outcome, name: str) -> str:
+def threads_of(plan: Plan, after: Measurement) -> int:
+    """For the scripts: what the device's times were taken with, if less than all; else 0."""
+    fewer = after.threads if after.threads != after.host.threads else None
+    return fewer or 0 if plan.device.measured_here else 0
+
+
+def _how_to_run(outcome: Outcome, name: str, threads: int) -> str:
     task = tasks.card_of(outcome.plan.profile.task)
     stem = Path(name).stem
     needs = " ".join(["onnxruntime", "numpy", *task.packages])
@@ -113,6 +123,7 @@ def _how_to_run(outcome: Outcome, name: str) -> str:
         f"pip install {needs}",
         "python run.py",
         "```\n",
+        *([FEWER.format(threads=threads)] if threads else []),
     ]
     if task.two_parts:
         return "\n".join([*lines, ONE_FILE])

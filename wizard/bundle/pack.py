@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wizard import tasks
-from wizard.bundle.card import card
+from wizard.bundle.card import card, threads_of
 from wizard.bundle.privacy import carry, public_command, without_folders
 from wizard.bundle.report import report
 from wizard.errors import OutputNotEmpty
@@ -133,12 +133,6 @@ def _scripts(folder: Path, task: tasks.TaskCard, threads: int, name: str) -> Non
         (folder / target).write_text(text.replace("@MODEL@", name), encoding="utf-8")
 
 
-def threads_of(plan: Plan, after: Measurement) -> int:
-    """For the scripts: what the device's times were taken with, if less than all; else 0."""
-    fewer = after.threads if after.threads != after.host.threads else None
-    return fewer or 0 if plan.device.measured_here else 0
-
-
 def run_script(task: tasks.TaskCard, folder: Path, threads: int = 0) -> str:
     """The task's example in Python, all but the model's name filled in from `folder`.
 
@@ -160,8 +154,8 @@ def run_script(task: tasks.TaskCard, folder: Path, threads: int = 0) -> str:
 def _check_data(folder: Path, plan: Plan, model: Path, feeds: Feeds) -> None:
     """For check.py: a few real rows with what this file answers here, and the request to time.
 
-    `kind` says how answers compare: "top" by the likeliest class, "vector" by their direction,
-    "next" by the likeliest token after the text;
+    `kind` says how answers compare: "top" by the likeliest class, "labels" by all that hold,
+    "number" by how far it moved, "vector" by their direction, "next" by the likeliest token;
     a row's `expected` are all outputs in the file's order, numbered.
     """
     import numpy as np

@@ -267,7 +267,8 @@ def _labels_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> E
     if rows.answers and rows.images is not None:
         return _boxes_known(rows, profile, stated=stated)
     if rows.answers:
-        return _tags_known(rows, profile, stated=stated)
+        known = _sets_known if tasks.card_of(profile.task).several else _tags_known
+        return known(rows, profile, stated=stated)
     used = set(rows.labels)
     if stated or rows.columns.get(tables.STATED) == ():
         return _by_position(rows, profile.labels)
@@ -286,6 +287,11 @@ def _tags_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> Exa
         if len(text.split()) != len(tags):
             because = f"row {at + 1} has {len(text.split())} words and {len(tags)} tags"
             raise DataUnreadable(path=rows.origin, because=because)
+    return _sets_known(rows, profile, stated=stated)
+
+
+def _sets_known(rows: ExampleSet, profile: ModelProfile, *, stated: bool) -> ExampleSet:
+    """The same for any number of labels a row."""
     named = _each_known({tag for tags in rows.answers for tag in tags}, rows, profile, stated)
     return replace(rows, answers=tuple(tuple(named[one] for one in tags) for tags in rows.answers))
 

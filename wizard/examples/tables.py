@@ -41,17 +41,20 @@ Row = Mapping[str, str]
 class Columns:
     """Which columns are read as what: one text or two, and the answer if there is one.
 
-    `layout` says how their cells are read.
+    `layout` says how their cells are read; `marks` are columns called like the model's labels,
+    which say of each whether it holds.
     """
 
     layout: Layout
     texts: tuple[str, ...]
     answer: str = ""
+    marks: tuple[str, ...] = ()
 
     def content(self, row: Row) -> tuple[str, ...]:
         """What makes the row this row; empty when a text or its answer is missing."""
         found = tuple([row.get(name, "").strip() for name in self.texts])
-        answered = not self.answer or row.get(self.answer, "").strip()
+        may_be_none = not self.answer or self.layout.kind == cells.SEVERAL
+        answered = may_be_none or row.get(self.answer, "").strip()
         return found if answered and all(found) else ()
 
 
@@ -266,10 +269,11 @@ def _choose(
             answer = ""
         if all(texts) and (answer or not layout.must_answer):
             chosen = tuple(one for one in texts if one)
-            said = _said(chosen, answer)
+            marks = _marks(names, profile) if layout.kind == cells.SEVERAL and not answer else ()
+            said = _said(chosen, answer, marks)
             if len(chosen) == 1 and tasks.of_two(profile.task, profile.labels):
                 said += f" {NEEDS_TWO}"
-            return Columns(layout=layout, texts=chosen, answer=answer), said
+            return Columns(layout=layout, texts=chosen, answer=answer, marks=marks), said
     wanted = card.layouts[-1].texts
     missing = next(one[0] for one in wanted if guess(one) is None)
     raise ColumnMissing(path=origin, column=missing, columns=", ".join(names[:12]))
@@ -281,8 +285,18 @@ def _reads(layout: Layout, named: Mapping[str, str]) -> bool:
     return set(named) <= roles
 
 
-def _said(texts: tuple[str, ...], answer: str) -> str:
+def _marks(names: list[str], profile: ModelProfile) -> tuple[str, ...]:
+    """The columns called like labels of the model, where there are some of them."""
+    labels = {label.casefold() for label in profile.labels}
+    found = tuple(name for name in names if name.casefold() in labels)
+    return found if len(found) > 1 else ()
+
+
+def _said(texts: tuple[str, ...], answer: str, marks: tuple[str, ...] = ()) -> str:
     """Which columns were taken, in a sentence."""
+    if marks:
+        read = "' and '".join(texts)
+        return f"'{read}' is read; {len(marks)} columns ('{marks[0]}', ...) say which labels hold."
     if len(texts) == 2:
         said = f"The columns '{texts[0]}' and '{texts[1]}' are read together"
         return said + (f", and '{answer}' is the truth." if answer else "; there are no answers.")
@@ -293,7 +307,7 @@ def _said(texts: tuple[str, ...], answer: str) -> str:
 def _example_set(origin: str, drawn: _Drawn, chosen: Columns, said: str) -> ExampleSet:
     rows, answer, layout = drawn.rows, chosen.answer, chosen.layout
     names = rows[0] if rows else ()
-    others = [name for name in names if name not in {*chosen.texts, answer}]
+    others = [name for name in names if name not in {*chosen.texts, *chosen.marks, answer}]
     texts = [
         tuple(cells.text(row[name], layout.text_kind) for name in chosen.texts) for row in rows
     ]
@@ -307,14 +321,21 @@ def _example_set(origin: str, drawn: _Drawn, chosen: Columns, said: str) -> Exam
         target=tuple(cells.number(one, answer, origin) for one in told)
         if layout.kind == "number"
         else (),
-        answers=tuple(cells.answers(one, layout.kind) for one in told)
-        if layout.kind in cells.KINDS
-        else (),
+        answers=_answers(told, rows, chosen),
         columns={name: tuple(row.get(name, "") for row in rows) for name in others}
         | ({STATED: ()} if answer.casefold() == STATED else {}),
         rows=tuple(range(len(rows))),
         notes=_notes(drawn, said),
     )
+
+
+def _answers(told: list[str], rows: list[Row], chosen: Columns) -> tuple[tuple[str, ...], ...]:
+    """What is right in each row, where that is no label of its own."""
+    if chosen.marks:
+        held = ([name for name in chosen.marks if cells.holds(row[name])] for row in rows)
+        return tuple(tuple(one) for one in held)
+    kind = chosen.layout.kind
+    return tuple(cells.answers(one, kind) for one in told) if kind in cells.KINDS else ()
 
 
 def _notes(drawn: _Drawn, said: str) -> tuple[str, ...]:

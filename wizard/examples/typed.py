@@ -18,6 +18,8 @@ def typed(profile: ModelProfile, fields: Sequence[str]) -> ExampleSet:
     texts = [text for field, text in zip(asks, fields, strict=False) if not field.choices]
     named = [text for field, text in zip(asks, fields, strict=False) if field.choices]
     choices = tuple(one for text in named for one in listed(text))
+    if len(texts) == 2 and asks[1].optional and not texts[1].strip():
+        texts = texts[:1]
     if len(texts) == 2:
         return ExampleSet(origin="typed", pairs=((texts[0], texts[1]),), rows=(0,))
     return ExampleSet(origin="typed", inputs=tuple(texts), candidates=choices, rows=(0,))

@@ -256,7 +256,7 @@ def _unfit(config: dict[str, Any], card: tasks.TaskCard) -> str:
     if config.get("quantization_config"):
         said = config["quantization_config"].get("quant_method", "by another tool")
         return f"Its weights are compressed already ({said}); start from the original model."
-    if not card.labels:
+    if not card.labels or card.several:
         return ""
     if config.get("problem_type") == "multi_label_classification":
         return "It gives several labels at once; today we do models that choose one."

@@ -1,7 +1,8 @@
 """Which task a model answers, by the name of its architecture in config.json.
 
-Covers: endings of names, heads that mean another task where a model hears, models that write from
-texts, from sounds or from several things together, models that hold pictures against texts.
+Covers: endings of names, heads that mean another task where a model hears, classifiers of texts
+that give several labels or a number, models that write from texts, from sounds or from several
+things together, models that hold pictures against texts.
 Does not cover: whether we do the task (card.py).
 """
 
@@ -72,7 +73,17 @@ def task_of(config: dict[str, Any]) -> str | None:
         return _written_from(str(config.get("model_type")))
     endings = (end for end in TASK_OF_ENDING if architecture.endswith(end))
     best = max(endings, key=len, default=None)
-    return TASK_OF_ENDING[best] if best else None
+    task = TASK_OF_ENDING[best] if best else None
+    return _answering(config) if task == Task.TEXT_CLASSIFICATION else task
+
+
+def _answering(config: dict[str, Any]) -> str:
+    """How a ForSequenceClassification answers: one label, as many as hold, or a number."""
+    if len(config.get("id2label") or range(config.get("num_labels") or 2)) == 1:
+        return Task.ONE_NUMBER.value
+    if config.get("problem_type") == "multi_label_classification":
+        return Task.SEVERAL_LABELS.value
+    return Task.TEXT_CLASSIFICATION.value
 
 
 def _written_from(kind: str) -> str:

@@ -1,8 +1,8 @@
 """The measures of quality: what each is a function of, which way is better, how it is written.
 
-Covers: measures that are a function of means over rows (exact match, F1 of answers and of marked
-spans, error rates of words and characters, perplexity, BLEU, IoU, similarity), one model's score
-with its interval; names, directions and units of all measures, those of other files included.
+Covers: measures that are a function of means over rows (exact match, F1 of answers, of marked spans
+and of labels, error rates of words and characters, perplexity, BLEU, IoU, similarity), one model's
+score with its interval; names, directions and units of all measures, those of other files included.
 Does not cover: counting the features of a row (quality.py), the loss between two models
 (compare/by_rows.py).
 Every measure is absolute, one point being 0.01 of it, but perplexity, whose scale is the data's
@@ -230,6 +230,7 @@ WORDS = _kind(
 )
 AREAS = _kind(("intersection of each class", "union of each class"), _iou, _nothing_inside)
 
+LABEL_F1 = "label F1"
 EXACT_MATCH, ANSWER_F1, SPAN_F1, DETECTION_F1 = (
     "exact match",
     "answer F1",
@@ -247,6 +248,7 @@ _BY_ROWS = (
     MEAN(SIMILARITY, "similarity"),
     MEAN(ROUGE, "ROUGE-L"),
     SPANS(SPAN_F1, "span F1"),
+    SPANS(LABEL_F1, "label F1"),
     SPANS(DETECTION_F1, "detection F1"),
     SHARE(TOKEN_ACCURACY, "token accuracy"),
     SHARE(MRR, "mean reciprocal rank"),

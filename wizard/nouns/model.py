@@ -77,17 +77,19 @@ class HubModel:
     gated: bool = False
 
 
-WITH_PAST = "-with-past"
+WITH_PAST, SEVERAL, NUMBER = "-with-past", "-several-labels", "-one-number"
 
 
 class Task(StrEnum):
     """What a model answers. The values are the Hub's own task names.
 
     Where models of one such task work in two ways, those that keep what they have read bear the
-    ending that Optimum gives them.
+    ending that Optimum gives them; those that do not choose one label, an ending of ours.
     """
 
     TEXT_CLASSIFICATION = "text-classification"
+    SEVERAL_LABELS = f"text-classification{SEVERAL}"
+    ONE_NUMBER = f"text-classification{NUMBER}"
     IMAGE_CLASSIFICATION = "image-classification"
     FEATURE_EXTRACTION = "feature-extraction"
     AUDIO_CLASSIFICATION = "audio-classification"
@@ -109,7 +111,10 @@ class Task(StrEnum):
     @property
     def on_hub(self) -> str:
         """What the Hub calls it."""
-        return self.value.removesuffix(WITH_PAST)
+        name = self.value
+        for ending in (WITH_PAST, SEVERAL, NUMBER):
+            name = name.removesuffix(ending)
+        return name
 
 
 class SupportLevel(StrEnum):

@@ -44,13 +44,15 @@ class Layout:
 class Field:
     """One box of the playground: `reads` what, under which label, with which example in it.
 
-    `choices`: what stands in it, apart by commas, is what the model chooses among.
+    `choices`: what stands in it, apart by commas, is what the model chooses among; `optional`: it
+    may stay empty.
     """
 
     label: str
     example: str
     reads: Reads = Reads.TEXTS
     choices: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,8 @@ class TaskCard:
     of its name. `prepare`, `reduce`, `score` and `script` name files of examples/preparers,
     measure/reducers, measure/scorers and bundle/templates; `rows` is "table" or "pictures";
     `bundled` the sample whose rows stand in where the user has none. `check` says how check.py
-    holds two answers together: "top" or "vector". `labels`: it chooses among the config's labels;
+    holds two answers together: "top", "labels", "number" or "vector". `labels`: it chooses among
+    the config's labels; `several`: any number of them at once;
     `own_space`: answers of two networks cannot be compared with each other; `word_head`: it puts
     words, so its head may be the embedding table again; `writes`: it writes one token after the
     other and keeps what it has read, so that each further token has a time of its own;
@@ -92,6 +95,7 @@ class TaskCard:
     bundled: str = "intents"
     check: str = "top"
     labels: bool = False
+    several: bool = False
     own_space: bool = False
     word_head: bool = False
     writes: bool = False

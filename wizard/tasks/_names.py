@@ -16,6 +16,8 @@ OF_TWO = frozenset({
     "entailment", "not_entailment", "contradiction", "duplicate", "not_duplicate", "equivalent",
     "not_equivalent", "paraphrase", "not_paraphrase",
 })  # fmt: skip
+LABELS = ("labels", "label", "label_names", "tags", "emotions", "topics", "categories", "classes")
+RATED = ("score", "relevance", "similarity", "label", "rating", "stars", "relatedness")
 SCORE = ("score", "similarity", "label", "relatedness")
 TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 PROMPT = ("prompt", "instruction", "input")

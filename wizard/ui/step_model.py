@@ -170,7 +170,8 @@ def _facts(profile: ModelProfile, plan: Plan | None, left: int) -> list[tuple[st
         ("Licence", licence),
     ]
     if profile.labels:
-        pairs.insert(1, ("Answers", f"one of {len(profile.labels)} classes"))
+        chosen = "any" if tasks.card_of(profile.task).several else "one"
+        pairs.insert(1, ("Answers", f"{chosen} of {len(profile.labels)} classes"))
     if plan is not None:
         pairs.append(("The run will take", _cost(plan)))
     return pairs

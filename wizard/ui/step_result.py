@@ -194,7 +194,7 @@ def _typed(profile: ModelProfile, boxes: Sequence[str | None]) -> list[str]:
     fields = tasks.asks(profile.task, profile.labels)
     texts = [(box or "").strip() for box in boxes[: len(fields)]]
     for field, text in zip(fields, texts, strict=True):
-        if not text:
+        if not text and not field.optional:
             raise BadNeeds(name=field.label, value="empty", because=words.TRY_EMPTY)
     return texts
 

@@ -69,6 +69,7 @@ def weigh_all(bench: making.Bench, work: Work, found: list[making.Made]) -> list
         "model": work.title,
         "trained": work.trained,
         "host": jsonable(engine.host()),
+        "threads": "as suits each file",
     }
     return [
         {

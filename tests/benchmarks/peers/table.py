@@ -105,7 +105,7 @@ def origin(works: Mapping[str, Sequence[Line]]) -> str:
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     starred = any(crowded(one) or one.get("busy") for one in every)
     busy = f" {STAR} Other programs ran meanwhile: do not rely on that time." if starred else ""
-    where = f"on {_machines(works)}, each file with one thread or two, as suits it"
+    where = f"on {_machines(works)}"
     return f"Measured {when} with `make bench-peers` {where}; {named}.{busy}"
 
 
@@ -114,7 +114,8 @@ def _machines(works: Mapping[str, Sequence[Line]]) -> str:
     measured: dict[str, list[str]] = {}
     for found in works.values():
         host = found[-1]["host"]
-        said = f"{host['usable_cores']} cores of {host['cpu']}{_narrow(host)}"
+        threads = found[-1].get("threads", "two")
+        said = f"{host['usable_cores']} cores of {host['cpu']}{_narrow(host)} (threads: {threads})"
         measured.setdefault(said, []).append(found[-1]["model"])
     first, *others = sorted(measured, key=lambda one: -len(measured[one]))
     return "; ".join([first, *(f"{', '.join(measured[one])} on {one}" for one in others)])

@@ -67,7 +67,7 @@ def score(
     agreement = mean(same, "cosine") if len(same) else None
     if pairs:
         cosine = (unit[0::2] * unit[1::2]).sum(axis=1)
-        metric, value = "spearman", _spearman(cosine, np.array(examples.target))
+        metric, value = "spearman", spearman(cosine, np.array(examples.target))
     else:
         cosine = (unit * np.roll(unit, -1, axis=0)).sum(axis=1)
     if not pairs or asked == AGREEMENT_ASKED:
@@ -110,7 +110,7 @@ def _cone(unit: Array) -> float:
     return (total - count) / (count * (count - 1))
 
 
-def _spearman(cosine: Array, target: Array) -> Quantity:
+def spearman(cosine: Array, target: Array) -> Quantity:
     """Spearman's rho with a 95 % percentile bootstrap interval (seeded)."""
     import numpy as np
     from scipy.stats import rankdata, spearmanr

@@ -1,0 +1,26 @@
+"""A text, or two together, get as many of the model's labels as hold."""
+
+from dataclasses import replace
+
+from wizard.nouns import Task
+from wizard.tasks import _names, text_classification
+from wizard.tasks._card import Layout
+
+CARD = replace(
+    text_classification.CARD,
+    task=Task.SEVERAL_LABELS,
+    title="text classification with several labels",
+    does="Gives texts as many labels as hold",
+    score="several",
+    metrics=("label F1", "exact match", "agreement"),
+    script="run_labels.py.txt",
+    layouts=(
+        Layout(
+            texts=(_names.FIRST_OF_TWO, _names.SECOND_OF_TWO), answer=_names.LABELS, kind="several"
+        ),
+        Layout(texts=(_names.TEXT,), answer=_names.LABELS, kind="several", as_is=True),
+    ),
+    check="labels",
+    several=True,
+    stands_in_for=(Task.TEXT_CLASSIFICATION,),
+)
