@@ -1,8 +1,8 @@
-"""What a job was said to need against what it needed: memory, disk and seconds of fourteen models.
+"""What a job was said to need against what it needed: memory, disk and seconds of thirteen models.
 
 Covers: real shapes with random weights (BERT-base, DistilBERT, MiniLM, ViT-base, ResNet-50,
-MobileNetV2, GPT-2, Qwen2 0.5B, T5-small) and five bundled samples, three of which write; one
-technique each, so that forecast and job are about the same work.
+MobileNetV2, GPT-2, T5-small) and five bundled samples, three of which write; one technique each, so
+that forecast and job are about the same work.
 Does not cover: quality; speed on other devices. T5-small with random weights never ends a text, so
 its job is half as long again as that of a trained one would be.
 """
@@ -38,15 +38,6 @@ def shaped(config: str, model: str, **sizes: Any) -> Make:
     return made
 
 
-QWEN2 = {
-    "hidden_size": 896,
-    "intermediate_size": 4864,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 14,
-    "num_key_value_heads": 2,
-    "vocab_size": 151_936,
-    "tie_word_embeddings": True,
-}
 MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
 # Name -> how it is made, whose tokenizer or processor it takes, the technique, what else is said.
 SHAPES: dict[str, tuple[Make, str, tuple[str, ...]]] = {
@@ -84,11 +75,6 @@ SHAPES: dict[str, tuple[Make, str, tuple[str, ...]]] = {
         shaped("GPT2Config", "GPT2LMHeadModel"),
         "calls",
         ("--only", "int8_weights"),
-    ),
-    "Qwen2 0.5B": (
-        shaped("Qwen2Config", "Qwen2ForCausalLM", **QWEN2),
-        "calls",
-        ("--only", "streamed_weights"),
     ),
     "T5-small": (
         shaped("T5Config", "T5ForConditionalGeneration", decoder_start_token_id=0),
