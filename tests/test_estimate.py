@@ -214,16 +214,23 @@ def test_rows_beyond_the_minutes_are_not_counted():
     assert few <= more < all_of_them
 
 
-def test_prepared_pictures_and_sounds_take_room():
-    """As bytes, and as frames; texts are next to nothing."""
-    seen = a_profile(workload=Workload(image_size=224))
-    heard = a_profile(workload=Workload(seconds=30.0))
-    text, pictures, sounds = (
-        estimate.job(one, (), HUNDRED).disk.value for one in (a_profile(), seen, heard)
+@pytest.mark.parametrize(
+    ("task", "work", "bytes_a_row"),
+    [
+        (Task.IMAGE_CLASSIFICATION, Workload(image_size=224), 3 * 224 * 224),
+        (Task.SPEECH_RECOGNITION, Workload(seconds=2.0, samples=32_000), 4 * 32_000),
+        (Task.DICTATION, Workload(seconds=30.0), 2 * 80 * 3000),
+        (Task.AUDIO_CLASSIFICATION, Workload(seconds=10.24), 4 * 128 * 1024),
+    ],
+)
+def test_prepared_pictures_and_sounds_take_room(task, work, bytes_a_row):
+    """As bytes, samples and frames, as they are stored; texts are next to nothing."""
+    texts, others = (
+        estimate.job(a_profile(task=task, workload=one), (), HUNDRED).disk.value
+        for one in (Workload(), work)
     )
 
-    assert pictures - text == pytest.approx(128 * 3 * 224 * 224 / 1e6)
-    assert sounds - text == pytest.approx(128 * 0.96)
+    assert others - texts == pytest.approx(128 * bytes_a_row / 1e6)
 
 
 def test_training_ends_when_its_minutes_do():

@@ -44,9 +44,12 @@ PROCESS_MB, PROCESS_SPREAD_MB = 64.0, 7.0
 # weights three times, filters once and a half more; a bundle is the chosen file, plain and zipped.
 JOB_MB, EXPORT_COPIES, FILTER_COPIES = 720.0, 2.9, 1.5
 DISK_MB, BUNDLE_COPIES = 0.6, 2.0
-# Rows as the model is fed with them: a picture is kept as bytes, a second of sound as a hundred
-# frames of eighty numbers, texts as nothing beside; rows to learn from, beside those of the test.
-SECOND_BYTES, LEARNT_SHARE, LEARNT_AT_MOST = 32_000, 0.28, 256
+# Rows as the model is fed with them: a picture is kept as bytes, a sample of sound as a float, a
+# second of a window that is heard and written down as a hundred frames of eighty numbers in half
+# precision, of other spectrograms as 128 floats each, texts as nothing beside; rows to learn from,
+# beside those of the test.
+SAMPLE_BYTES, WINDOW_BYTES, SPECTRUM_BYTES = 4, 16_000, 51_200
+LEARNT_SHARE, LEARNT_AT_MOST = 0.28, 256
 # In memory beside the export's own: gradients, two moments, the best state, the original.
 TRAINED_COPIES = 5.0
 # What a technique costs in points when no rule says so; low and high.
@@ -336,5 +339,7 @@ def _rows_mb(profile: ModelProfile, scoring: Scoring) -> float:
     """Megabytes of the rows, prepared."""
     rows = float(duration.ROWS if scoring.requests is None else scoring.requests)
     rows += min(LEARNT_AT_MOST, LEARNT_SHARE * rows)
-    picture = profile.channels * (profile.workload.image_size or 0) ** 2
-    return rows * (picture + SECOND_BYTES * (profile.workload.seconds or 0.0)) / 1e6
+    work = profile.workload
+    second = WINDOW_BYTES if tasks.writes(profile.task) else SPECTRUM_BYTES
+    sound = SAMPLE_BYTES * work.samples if work.samples else second * (work.seconds or 0.0)
+    return rows * (profile.channels * (work.image_size or 0) ** 2 + sound) / 1e6
