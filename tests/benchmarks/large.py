@@ -94,6 +94,8 @@ def checkpoint(folder: Path, name: str, layers: int) -> int:
     from safetensors.torch import save_file
 
     sys.path.insert(0, str(ROOT))
+    from wizard import tasks
+    from wizard.nouns import Task
     from wizard.strategies import _hollow
 
     known = SHAPES[name]
@@ -102,7 +104,8 @@ def checkpoint(folder: Path, name: str, layers: int) -> int:
     )
     config.architectures = [known.model]
     config.save_pretrained(folder)
-    model = _hollow._built(getattr(transformers, known.model), config)
+    auto = tasks.card_of(Task(known.task)).auto_class
+    model = _hollow._built(getattr(transformers, auto), config)
     torch.manual_seed(0)
     shards: dict[str, dict[str, torch.Size]] = {}
     for name, value in model.named_parameters():
