@@ -90,8 +90,7 @@ def asked(model):
     parts = _causal.parts_of(model)
     cache, module = parts.cache_of(model), parts.wrapped(model)
     vocabulary = model.get_input_embeddings().num_embeddings
-    given = [parts.feed(cache, vocabulary, *one) for one in parts.UNSEEN]
-    return given, [parts.answers(module, one) for one in given], cache.inputs
+    return *_causal.asked(parts, module, cache, vocabulary), cache.inputs
 
 
 @pytest.mark.parametrize("family", ["tied", "untied", "gpt2", "whisper"])

@@ -173,7 +173,7 @@ def _beside(before: Quality, after: Quality) -> str:
     if after.metric == AGREEMENT and len(was.scores) == len(now.scores) > 1:
         drop = rank_loss(was.scores, now.scores, was.scores)
         rank = 1 - float(drop.loss(drop.features.mean(axis=0)[None])[0])
-        return f" Likeness and order are ranked as before: rank agreement {rank:.4f} of 1."
+        return f" Rows are ranked as before: rank agreement {rank:.4f} of 1."
     return ""
 
 

@@ -37,12 +37,10 @@ def checked_export(
         report(0.05, "loading PyTorch")
         model = load(folder, task)
         parts = parts_of(model)
-        cache = parts.cache_of(model)
+        cache, module = parts.cache_of(model), parts.wrapped(model)
         vocabulary = model.get_input_embeddings().num_embeddings
-        module = parts.wrapped(model)
         report(0.2, "reading the computation")
-        given = [parts.feed(cache, vocabulary, *one) for one in parts.UNSEEN]
-        expected = [parts.answers(module, one) for one in given]
+        given, expected = asked(parts, module, cache, vocabulary)
         raw = path.with_name("raw.onnx")
         program = parts.trace(module, cache, vocabulary, opset)
         program.save(str(raw), external_data=True)
@@ -52,6 +50,14 @@ def checked_export(
         tidy(raw, path, shape_of(folder))
         report(0.8, "comparing the answers")
         return compare(given, expected, path, parts.UNSEEN)
+
+
+def asked(
+    parts: Any, module: Any, cache: Any, vocabulary: int
+) -> tuple[list[dict[str, Any]], list[list[np.ndarray[Any, Any]]]]:
+    """Inputs at every shape that the exporter never saw, and what PyTorch says to them."""
+    given = [parts.feed(cache, vocabulary, *one) for one in parts.UNSEEN]
+    return given, [parts.answers(module, one) for one in given]
 
 
 def parts_of(model: Any) -> Any:

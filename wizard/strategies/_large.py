@@ -72,8 +72,7 @@ def _cut_compared(folder: Path, task: Task, place: Path, opset: int) -> Parity:
     parts = _causal.parts_of(model)
     cache, module = parts.cache_of(model), parts.wrapped(model)
     vocabulary = model.get_input_embeddings().num_embeddings
-    given = [parts.feed(cache, vocabulary, *one) for one in parts.UNSEEN]
-    expected = [parts.answers(module, one) for one in given]
+    given, expected = _causal.asked(parts, module, cache, vocabulary)
     del model, module
     gc.collect()
     hollow = _hollow.writing(cut, task, opset)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from wizard.nouns import Task
 from wizard.tasks import _names, text_classification
-from wizard.tasks._card import Field, Layout
+from wizard.tasks._card import Field
 
 BOXES = (
     Field(label="The first text, or the question", example="When is the team meeting?"),
@@ -22,12 +22,7 @@ CARD = replace(
     score="number",
     metrics=("spearman", "agreement"),
     script="run_number.py.txt",
-    layouts=(
-        Layout(
-            texts=(_names.FIRST_OF_TWO, _names.SECOND_OF_TWO), answer=_names.RATED, kind="number"
-        ),
-        Layout(texts=(_names.TEXT,), answer=_names.RATED, kind="number", as_is=True),
-    ),
+    layouts=text_classification.one_or_two(_names.RATED, "number"),
     check="number",
     labels=False,
     labels_of_two=frozenset(),

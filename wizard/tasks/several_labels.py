@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from wizard.nouns import Task
 from wizard.tasks import _names, text_classification
-from wizard.tasks._card import Layout
 
 CARD = replace(
     text_classification.CARD,
@@ -14,12 +13,7 @@ CARD = replace(
     score="several",
     metrics=("label F1", "exact match", "agreement"),
     script="run_labels.py.txt",
-    layouts=(
-        Layout(
-            texts=(_names.FIRST_OF_TWO, _names.SECOND_OF_TWO), answer=_names.LABELS, kind="several"
-        ),
-        Layout(texts=(_names.TEXT,), answer=_names.LABELS, kind="several", as_is=True),
-    ),
+    layouts=text_classification.one_or_two(_names.LABELS, "several"),
     check="labels",
     several=True,
     stands_in_for=(Task.TEXT_CLASSIFICATION,),

@@ -4,6 +4,13 @@ from wizard.nouns import Task
 from wizard.tasks import _names
 from wizard.tasks._card import Field, Layout, Reads, TaskCard
 
+
+def one_or_two(answer: tuple[str, ...], kind: str = "label") -> tuple[Layout, Layout]:
+    """Tables of two texts, or of one, with such an answer."""
+    two = Layout(texts=(_names.FIRST_OF_TWO, _names.SECOND_OF_TWO), answer=answer, kind=kind)
+    return two, Layout(texts=(_names.TEXT,), answer=answer, kind=kind, as_is=True)
+
+
 CARD = TaskCard(
     task=Task.TEXT_CLASSIFICATION,
     title="text classification",
@@ -18,10 +25,7 @@ CARD = TaskCard(
     score="classes",
     metrics=("accuracy", "macro-F1", "agreement"),
     script="run_text.py.txt",
-    layouts=(
-        Layout(texts=(_names.FIRST_OF_TWO, _names.SECOND_OF_TWO), answer=_names.LABEL),
-        Layout(texts=(_names.TEXT,), answer=_names.LABEL, as_is=True),
-    ),
+    layouts=one_or_two(_names.LABEL),
     labels=True,
     asks=(Field(label="Your text", example="please turn the lamp in the kitchen off"),),
     labels_of_two=_names.OF_TWO,
