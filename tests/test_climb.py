@@ -76,7 +76,7 @@ def test_the_safest_file_may_be_the_original_itself():
     """Nothing smaller is delivered before it, so nothing more is tried."""
     as_it_was = a_measurement(p50=2.0, megabytes=20, against=a_latency(2.0))
     plan = a_plan(
-        needs=some_needs(latency=5.0, priority=Priority.SAFEST),
+        needs=some_needs(latency=5.0, priority=Priority.SAFEST, improve=False),
         ladder=(rung("next", size=4.0),),
         baseline=a_forecast(size=a_quantity(20.0, "MB")),
     )

@@ -5,7 +5,7 @@ import pytest
 
 from tests.test_measure import a_model, a_weight, bench  # noqa: F401 - a fixture
 from wizard import measure
-from wizard.measure import threads
+from wizard.measure import pairs, speed, threads
 from wizard.measure.process import Process
 
 
@@ -22,6 +22,24 @@ from wizard.measure.process import Process
 def test_the_fewest_that_are_as_quick_are_taken(taken, chosen):
     """Within a twentieth of the quickest."""
     assert threads.fewest(taken) == chosen
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "chosen"),
+    [
+        ({1: 2.0, 2: 1.96}, {1: 2.0, 2: 1.8}, (2, 2)),
+        ({1: 2.0, 2: 1.9}, {1: 1.0, 2: 1.3}, (2, 1)),
+        ({1: 2.0, 2: 1.9}, {1: 1.0, 2: 1.1}, (2, 2)),
+        ({1: 2.0, 2: 2.2}, {1: 2.0, 2: 1.7}, (1, 2)),
+        ({1: 2.0, 2: 1.98}, {1: 1.0, 2: 1.3}, (1, 1)),
+        ({1: 2.1, 2: 1.9}, {1: 1.9, 2: 1.89}, (2, 2)),
+    ],
+)
+def test_two_models_share_a_number_that_suits_both(first, second, chosen):
+    """One file beside itself has the same times twice, so the same number is taken."""
+    found = threads.of_two(first, second)
+
+    assert found == chosen
 
 
 @pytest.mark.parametrize(
@@ -61,3 +79,35 @@ def test_the_original_and_a_candidate_say_with_how_many_they_were_timed(bench, t
     second = measure.weigh_candidate(a_model(tmp_path / "two.onnx", a_weight(3)), first, bench)
 
     assert (first.threads, second.threads) == (1, 1)
+
+
+def test_the_same_network_twice_is_timed_with_the_same_threads(bench, tmp_path):  # noqa: F811
+    """Whatever each settled on in its own moment; the file itself is neither faster nor slower."""
+    artifact = a_model(tmp_path / "one.onnx", a_weight())
+    with (
+        Process(artifact.path, bench.feeds, 2) as first,
+        Process(artifact.path, bench.feeds, 1) as second,
+    ):
+        threads.settle_both(first, second, bench.workload, cached=False)
+
+        assert (first.threads, second.threads) == (1, 1)
+        assert first.ask("time", runs=1)["ms"]
+
+
+def test_what_is_close_to_the_original_is_timed_in_two_pairs_of_processes(
+    bench,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    """All blocks of both count; a file of the same network is not called slower or faster."""
+    first = measure.weigh_original(a_model(tmp_path / "one.onnx", a_weight()), bench)
+    artifact = a_model(tmp_path / "two.onnx", a_weight(3))
+    monkeypatch.setattr(speed, "CLOSE_FROM", 0.0)
+    monkeypatch.setattr(speed, "CLOSE_TO", float("inf"))
+
+    twice = measure.weigh_candidate(artifact, first, bench)
+
+    assert len(twice.latency.blocks) == len(twice.against.blocks) == 2 * speed.BLOCKS
+    assert twice.latency.apart >= 1
+    monkeypatch.setattr(pairs, "BYTES_AT_MOST", 0)
+    assert len(measure.weigh_candidate(artifact, first, bench).latency.blocks) == speed.BLOCKS

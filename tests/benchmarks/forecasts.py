@@ -1,8 +1,8 @@
-"""What a job was said to need against what it needed: memory, disk and seconds of thirteen models.
+"""What a job was said to need against what it needed: memory, disk and seconds of fourteen models.
 
 Covers: real shapes with random weights (BERT-base, DistilBERT, MiniLM, ViT-base, ResNet-50,
-MobileNetV2, GPT-2, T5-small) and five bundled samples, three of which write; one technique each, so
-that forecast and job are about the same work.
+MobileNetV2, GPT-2, T5-small, and Qwen2 0.5B, whose float32 is no one file) and five bundled
+samples, three of which write; one technique each, so that forecast and job are about the same work.
 Does not cover: quality; speed on other devices. T5-small with random weights never ends a text, so
 its job is half as long again as that of a trained one would be.
 """
@@ -27,17 +27,29 @@ SAMPLES = ROOT / "assets" / "samples"
 Make = Callable[[], Any]
 
 
-def shaped(config: str, model: str, **sizes: Any) -> Make:
-    """A model by the names of its classes in transformers."""
+def shaped(config: str, model: str, *, half: bool = False, **sizes: Any) -> Make:
+    """A model by the names of its classes in transformers; in bfloat16 if `half`."""
 
     def made() -> Any:
+        import torch
         import transformers
 
+        torch.set_default_dtype(torch.bfloat16 if half else torch.float32)
         return getattr(transformers, model)(getattr(transformers, config)(**sizes))
 
     return made
 
 
+QWEN2 = {
+    "hidden_size": 896,
+    "intermediate_size": 4864,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 14,
+    "num_key_value_heads": 2,
+    "vocab_size": 151_936,
+    "tie_word_embeddings": True,
+    "eos_token_id": None,
+}
 MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1536}
 # Name -> how it is made, whose tokenizer or processor it takes, the technique, what else is said.
 SHAPES: dict[str, tuple[Make, str, tuple[str, ...]]] = {
@@ -80,6 +92,11 @@ SHAPES: dict[str, tuple[Make, str, tuple[str, ...]]] = {
         shaped("T5Config", "T5ForConditionalGeneration", decoder_start_token_id=0),
         "translations",
         ("--only", "int8_weights"),
+    ),
+    "Qwen2-0.5B": (
+        shaped("Qwen2Config", "Qwen2ForCausalLM", half=True, **QWEN2),
+        "calls",
+        ("--only", "streamed_weights", "--minutes", "20"),
     ),
 }
 BUNDLED = {

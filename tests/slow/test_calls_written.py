@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def job(home, tmp_path_factory):
     """The result object and the bundle of one run that tries everything the plan proposes."""
     out = tmp_path_factory.mktemp("out") / "bundle"
-    limits = ("--latency-ms", "200", "--token-ms", "100", "--improve")
+    limits = ("--latency-ms", "200", "--token-ms", "100")
     return job_of("calls", home, out, *limits)
 
 

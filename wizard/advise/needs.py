@@ -141,6 +141,6 @@ def _others(needs: Needs) -> list[str]:
     words += ["--seed", str(needs.seed)] if needs.seed else []
     words += ["--only", needs.only] if needs.only else []
     words += ["--sibling", needs.sibling] if needs.sibling else []
-    words += ["--improve"] if needs.improve else []
+    words += [] if needs.improve else ["--no-improve"]
     words += ["--afresh"] if needs.afresh else []
     return words

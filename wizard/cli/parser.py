@@ -101,7 +101,10 @@ def _needs(command: Parser) -> None:
     _contract(command)
     command.add_argument("--only", metavar="STRATEGY", help="try this technique and no other")
     command.add_argument(
-        "--improve", action="store_true", help="go on once the contract is kept, to do better"
+        "--no-improve",
+        dest="improve",
+        action="store_false",
+        help="stop once the contract is kept, even if a recipe left may do better",
     )
     command.add_argument(
         "--afresh", action="store_true", help="measure again what earlier jobs have measured"

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wizard.measure.speed import process_error, spread
+from wizard.measure.speed import blocks_of, process_error, spread
 from wizard.nouns import Latency, Measurement
 
 if TYPE_CHECKING:
@@ -72,11 +72,12 @@ def ratio(original: Measurement, after: Measurement, percentile: int = 50) -> Ra
     before = after.against or original.latency
     value, low, high = ratio_in_turns(before, after.latency, percentile)
     # The blocks' own error and that of starting two processes add up as squares.
-    processes = math.sqrt(2) * process_error(original.latency.apart)
+    apart = max(original.latency.apart, after.latency.apart)
+    processes = math.sqrt(2) * process_error(apart)
     error = math.hypot(math.log(high / low) / (2 * ERRORS), processes)
     noise = max(NOISE_AT_LEAST, after.latency.noise, before.noise, math.exp(ERRORS * error))
     if percentile != 50:  # the tail scatters more than the median
-        noise = max(noise, *(spread(_blocks(one), percentile) for one in (before, after.latency)))
+        noise = max(noise, *(spread(blocks_of(one), percentile) for one in (before, after.latency)))
     return Ratio(value=value, low=low, high=high, noise=noise)
 
 
@@ -103,17 +104,11 @@ def _of(latency: Latency, percentile: int) -> float:
     return (latency.p95 if percentile == 95 else latency.p50).value
 
 
-def _blocks(latency: Latency) -> list[Array]:
-    import numpy as np
-
-    return np.split(np.array(latency.samples_ms), np.cumsum(latency.blocks)[:-1])
-
-
 def _table(latency: Latency) -> Array:
     """Milliseconds [blocks, requests], cut to the shortest block."""
     import numpy as np
 
-    parts = _blocks(latency)
+    parts = blocks_of(latency)
     width = min(len(part) for part in parts)
     return np.stack([part[:width] for part in parts])
 

@@ -22,6 +22,7 @@ from wizard.measure import (
     layers,
     memory,
     paces,
+    pairs,
     quality,
     sanity,
     saturation,
@@ -185,10 +186,9 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         sanity.same_rows(len(raw), bench.examples)
         looked = _checked(looked, process)
         bench.report(0.6, "timing in turns with the original")
-        used = threads.settle(process, bench.workload, cached=bench.writes)
-        its_own = bench.feeds_of_original or bench.feeds
-        with Process(original.artifact.path, its_own, original.threads or bench.threads) as first:
-            taken = _timed(first, process, original, bench)
+        threads.settle(process, bench.workload, cached=bench.writes)
+        taken = _beside(process, artifact, original, bench)
+        used = process.threads
     kept = _answers_of(original, bench)
     scored = _with_order(_scored(raw, kept, bench), original, bench)
     there, unsure = _elsewhere(artifact, bench, kept)
@@ -228,11 +228,10 @@ def weigh_candidate_again(
     now = dataclasses.replace(kept, artifact=artifact, quality=scored, host=bench.host)
     if not retimed:
         return now
-    every = bench.threads
-    with Process(artifact.path, bench.feeds, kept.threads or every) as process:
+    with Process(artifact.path, bench.feeds, kept.threads or bench.threads) as process:
         bench.report(0.3, "timing in turns with the original")
-        with Process(original.artifact.path, bench.feeds, original.threads or every) as first:
-            taken = _timed(first, process, original, bench)
+        taken = _beside(process, artifact, original, bench)
+        now = dataclasses.replace(now, threads=process.threads)
     return taken.of(now)
 
 
@@ -252,9 +251,16 @@ def look_inside(artifact: Artifact, original: Measurement, bench: Bench) -> tupl
         return ()
 
 
-def _timed(first: Process, process: Process, original: Measurement, bench: Bench) -> paces.Paces:
-    work, seconds, writes = bench.workload, bench.seconds, bench.writes
-    return paces.in_turns(first, process, work, seconds, writes=writes, original=original)
+def _beside(
+    process: Process, artifact: Artifact, original: Measurement, bench: Bench
+) -> paces.Paces:
+    first = pairs.Original(
+        measured=original,
+        feeds=bench.feeds_of_original or bench.feeds,
+        threads=original.threads or bench.threads,
+    )
+    work, seconds = bench.workload, bench.seconds
+    return pairs.beside(process, artifact, first, work, seconds, writes=bench.writes)
 
 
 def _answers_of(original: Measurement, bench: Bench) -> Any:

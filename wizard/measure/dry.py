@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wizard.measure import audit as auditing
-from wizard.measure import memory, paces, speed
+from wizard.measure import memory, paces, pairs, speed
 from wizard.measure.leftovers import must_be_what_was_made
 from wizard.measure.process import Process
 from wizard.measure.threads import settle
@@ -53,11 +53,15 @@ def weigh(  # noqa: PLR0913 - with what and where a file is weighed
     must_be_what_was_made(artifact, looked)
     with Process(artifact.path, feeds, threads) as process:
         needed = memory.of_process(process, workload)
-        used = settle(process, workload, cached=writes)
-        other = beside.artifact if beside else artifact
-        with Process(other.path, feeds, (beside.threads if beside else used) or threads) as first:
-            timed = paces.in_turns if beside else paces.of_itself
-            taken = timed(first, process, workload, speed.SECONDS, writes=writes)
+        settle(process, workload, cached=writes)
+        if beside:
+            first = pairs.Original(measured=beside, feeds=feeds, threads=beside.threads or threads)
+            seconds = speed.SECONDS
+            taken = pairs.beside(process, artifact, first, workload, seconds, writes=writes)
+        else:
+            with Process(artifact.path, feeds, process.threads) as again:
+                taken = paces.of_itself(process, again, workload, speed.SECONDS, writes=writes)
+        used = process.threads
     size = memory.size_of(artifact)
     found = Measurement(
         artifact=artifact,

@@ -32,6 +32,24 @@ class Paces:
             token_against=self.token_against,
         )
 
+    @property
+    def close(self) -> bool:
+        """Whether one of the times is a little shorter or longer than the original's."""
+        return any(speed.close(*pair) for pair in self._pairs)
+
+    @property
+    def _pairs(self) -> list[tuple[Latency, Latency]]:
+        both = [(self.against, self.latency), (self.token_against, self.token)]
+        return [(was, now) for was, now in both if was and now]
+
+    def and_again(self, more: Paces) -> Paces:
+        """Both times and those of another pair of processes, as one session."""
+        merged = [speed.merged(*two) for two in zip(self._pairs, more._pairs, strict=True)]
+        (was, now), *tokens = merged
+        if not tokens:
+            return Paces(latency=now, against=was)
+        return Paces(latency=now, against=was, token=tokens[0][1], token_against=tokens[0][0])
+
 
 def of_itself(
     first: Process, second: Process, workload: Workload, seconds: float, *, writes: bool

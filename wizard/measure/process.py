@@ -120,7 +120,7 @@ class Process:
     """One measuring process with one model in it; used as a context."""
 
     def __init__(self, model: Path, feeds: Path, threads: int) -> None:
-        self.threads = threads
+        self.feeds, self.threads = feeds, threads
         taken = _taken()
         started = taken or _start()
         self._process, self._errors = started.process, started.errors

@@ -46,6 +46,9 @@ PROCESS_ERROR = PROCESSES_APART / 2**0.5
 # percentile that is just too high passed in up to 16 % of simulations with blocks 5 % apart. With
 # this many deviations of the blocks' medians beside it, in at most 5 %.
 TAIL_ERROR = 1.4
+# Ratios that another pair of processes looks at: below, nobody calls it a difference; above, no
+# process was seen to be that unlucky (15 % at most).
+CLOSE_FROM, CLOSE_TO = 1.04, 1.25
 
 
 def of_itself(
@@ -87,6 +90,56 @@ def in_turns(
         latency_of(blocks, noise, crowded=crowded, between=between) for blocks in taken
     )
     return before, after
+
+
+def close(before: Latency, after: Latency) -> bool:
+    """Whether two are so near that the luck of two processes might be told as a difference."""
+    ratio = after.p50.value / before.p50.value
+    return CLOSE_FROM < max(ratio, 1 / ratio) < CLOSE_TO
+
+
+def merged(
+    first: tuple[Latency, Latency], second: tuple[Latency, Latency]
+) -> tuple[Latency, Latency]:
+    """Two pairs of processes of the same two files as one; how far the pairs were apart is kept.
+
+    Raises nothing; `apart` of both is at least what it was.
+    """
+    between = max(first[1].apart, pairs_apart(first, second))
+    busy = any(one.busy for one in (*first, *second))
+    blocks = [
+        [*blocks_of(one), *blocks_of(other)] for one, other in zip(first, second, strict=True)
+    ]
+    noise = max(spread(one) for one in blocks)
+    before, after = (
+        replace(latency_of(one, noise, crowded=busy, between=between), apart=round(between, 4))
+        for one in blocks
+    )
+    return before, after
+
+
+def pairs_apart(first: tuple[Latency, Latency], second: tuple[Latency, Latency]) -> float:
+    """How far two processes are apart, from the ratios of two pairs (four processes), at least 1.
+
+    What the blocks' own scatter explains is taken off (as variances).
+    """
+    import numpy as np
+
+    level, scatter = [], 0.0
+    for pair in (first, second):
+        parts = zip(*(blocks_of(one) for one in pair), strict=True)
+        logs = np.log([np.median(after) / np.median(before) for before, after in parts])
+        level.append(float(np.median(logs)))
+        scatter += float(np.pi / 2 * logs.var(ddof=1) / len(logs))
+    beyond = max(0.0, (level[0] - level[1]) ** 2 - scatter)
+    return math.exp(math.sqrt(beyond / 2))
+
+
+def blocks_of(latency: Latency) -> list[np.ndarray[Any, Any]]:
+    """Milliseconds of each block."""
+    import numpy as np
+
+    return np.split(np.array(latency.samples_ms), np.cumsum(latency.blocks)[:-1])
 
 
 Blocks: TypeAlias = list[list[float]]
@@ -208,7 +261,7 @@ def process_error(between: float) -> float:
 
 
 def latency_of(
-    blocks: Sequence[Sequence[float]],
+    blocks: Sequence[Sequence[float] | np.ndarray[Any, Any]],
     noise: float,
     *,
     crowded: bool = False,

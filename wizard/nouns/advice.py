@@ -58,7 +58,8 @@ class Tolerance:
 class Needs:
     """The contract as the user stated it. `data` is "sample", a path, or "hub:ID".
 
-    `improve`: go on once the contract is kept, while a further recipe may do better.
+    `improve`: go on once the contract is kept, while a recipe left may do better by more than the
+    noise; else stop there.
     `afresh`: make and measure everything again, whatever earlier jobs have kept. `sibling`: a
     smaller published model, as a user types it, to be measured by the same contract.
     `calibration_rows`: how many of the user's own rows there are to learn from, once counted;
@@ -75,7 +76,7 @@ class Needs:
     workload: Workload = field(default_factory=Workload)
     seed: int = 0
     only: str | None = None
-    improve: bool = False
+    improve: bool = True
     afresh: bool = False
     sibling: str = ""
     calibration_rows: int | None = None

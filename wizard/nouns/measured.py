@@ -78,7 +78,7 @@ class Latency:
     """Per-request milliseconds. `noise` is the A/A spread as a ratio (1.03 = 3 %).
 
     `apart` is the ratio between two fresh processes of this file, beyond their blocks' scatter;
-    known of an original only, else 1.
+    known of an original, and of two files that were timed in two pairs of processes; else 1.
     """
 
     p50: Quantity

@@ -179,7 +179,7 @@ def needs_of(desk: Desk, profile: ModelProfile, asked: dict[str, Any]) -> Needs:
         workload=profile.workload,
         seed=int(_number(asked, "seed", 0)),
         only=str(asked["only"]) if asked.get("only") else None,
-        improve=asked.get("improve") is True,
+        improve=asked.get("improve") is not False,
         afresh=asked.get("afresh") is True,
     )
 

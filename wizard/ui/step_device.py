@@ -124,7 +124,7 @@ def _limits() -> tuple[Any, Any, Any, Any, Any, Any]:
             made = _numbers()
         improve = gr.Radio(
             list(words.IMPROVES),
-            value=False,
+            value=True,
             label=words.IMPROVE,
             elem_id="improve",
             elem_classes=["cards", "small"],

@@ -90,7 +90,7 @@ PRIORITIES = (
 MINUTES = "Minutes the run may take"
 MINUTES_HINT = "When they are spent, the best so far is delivered."
 IMPROVE = "When the contract is kept"
-IMPROVES = (("Stop there", False), ("Use the minutes to do better", True))
+IMPROVES = (("Go on while a recipe may do better", True), ("Stop there", False))
 
 
 class Use(NamedTuple):

@@ -1,0 +1,59 @@
+"""A candidate beside the original: both in turns, in fresh processes, twice where it is close.
+
+Covers: one number of threads where both suit it, a second pair of processes where the first says
+that a file is a little faster or slower.
+Does not cover: the blocks and their noise (speed.py), whether a ratio stands out (compare).
+A process can be unlucky with its memory for as long as it lives: one file was 15 % slower than
+itself through a whole session, with an interval of 10 to 19 (DECISIONS.md, 2026-11-30).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wizard.measure import paces, threads
+from wizard.measure.process import Process
+from wizard.nouns import Artifact, Measurement, Workload
+
+# Larger files are not opened a second time while the first pair is: a job's memory would tell.
+BYTES_AT_MOST = 200_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """What a candidate is timed beside. `feeds` are the rows as the original reads them."""
+
+    measured: Measurement
+    feeds: Path
+    threads: int
+
+
+def beside(
+    process: Process,
+    artifact: Artifact,
+    original: Original,
+    workload: Workload,
+    seconds: float,
+    *,
+    writes: bool,
+) -> paces.Paces:
+    """The candidate's times and the original's of the same session.
+
+    `process` holds the candidate, and may go on with another number of threads. `writes`: each
+    further token has a time of its own.
+    """
+    before = original.measured
+    its_own = (before.artifact.path, original.feeds)
+    with Process(*its_own, original.threads) as first:
+        threads.settle_both(first, process, workload, cached=writes)
+        shared = first.threads
+        taken = paces.in_turns(first, process, workload, seconds, writes=writes, original=before)
+    if not taken.close or max(before.artifact.bytes, artifact.bytes) > BYTES_AT_MOST:
+        return taken
+    with (
+        Process(*its_own, shared) as first,
+        Process(artifact.path, process.feeds, process.threads) as again,
+    ):
+        more = paces.in_turns(first, again, workload, seconds, writes=writes, original=before)
+    return taken.and_again(more)
