@@ -3,14 +3,16 @@
 import json
 import os
 import signal
+import sys
 import time
 
+import psutil
 import pytest
 
 from tests.factories import a_plan
 from wizard import jobs
 from wizard.errors import JobNotFound, JobOfAnotherVersion, QueueFull
-from wizard.jobs import JobState, Request, control, store
+from wizard.jobs import JobState, Request, clock, control, store
 from wizard.nouns import Ending, Finished, Noted
 
 
@@ -105,6 +107,30 @@ def test_a_reused_process_id_is_not_our_child(tmp_path):
     (folder / store.CHILD).write_text(json.dumps({"pid": os.getpid(), "started": 1.0}))
 
     assert jobs.status(root, job).state is JobState.INTERRUPTED
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel keeps wall time there")
+def test_a_running_job_outlives_a_step_of_the_clock(tmp_path, monkeypatch):
+    """A machine that was asleep or moved: wall time and the told start of the machine step."""
+    root, job, folder = a_job(tmp_path, created=time.time() - 100)
+    born = clock.birth(psutil.Process())
+    (folder / store.CHILD).write_text(json.dumps({"pid": os.getpid(), "started": born}))
+    start = psutil.boot_time()
+    monkeypatch.setattr(psutil, "boot_time", lambda: start + 3600)
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: start + 3600)
+
+    assert psutil.Process().create_time() > time.time() + 3000
+    assert jobs.status(root, job).state is JobState.WAITING  # it has not said a word yet
+    assert not store.has_ended(folder)
+
+
+def test_seconds_of_a_job_are_not_moved_by_the_clock(monkeypatch):
+    """They begin at wall time and go on at their own pace."""
+    began = time.time()
+    now = clock.steady()
+    monkeypatch.setattr(time, "time", lambda: began + 3600)
+
+    assert began <= now() < began + 60
 
 
 def test_an_owner_has_one_job_at_a_time(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The fewest threads that answer as soon as more would; tried in the model's own process."""
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.test_measure import a_model, a_weight, bench  # noqa: F401 - a fixture
@@ -111,3 +112,17 @@ def test_what_is_close_to_the_original_is_timed_in_two_pairs_of_processes(
     assert twice.latency.apart >= 1
     monkeypatch.setattr(pairs, "BYTES_AT_MOST", 0)
     assert len(measure.weigh_candidate(artifact, first, bench).latency.blocks) == speed.BLOCKS
+
+
+def test_a_large_file_is_timed_in_one_process(bench, tmp_path, monkeypatch):  # noqa: F811
+    """A second would double the job's memory; the one is free of its core again afterwards."""
+    artifact = a_model(tmp_path / "one.onnx", a_weight())
+    workload, seconds = bench.workload, bench.seconds
+    monkeypatch.setattr(pairs, "BYTES_OF_ONE_PROCESS", 0)
+    monkeypatch.setattr(pairs, "Process", None)
+    with Process(artifact.path, bench.feeds, 1) as process:
+        allowed = psutil.Process(process.pid).cpu_affinity()
+        taken = pairs.of_itself(process, artifact, workload, seconds, writes=False)
+
+        assert psutil.Process(process.pid).cpu_affinity() == allowed
+    assert len(taken.latency.blocks) == speed.BLOCKS

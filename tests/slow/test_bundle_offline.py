@@ -17,6 +17,8 @@ from wizard import library
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+ROWS = 250
+OF_TEXTS = ("answers", "intents", "sentences", "slots", "topics", "translations")
 OFFLINE = (
     "import runpy, socket, sys\n"
     "def no(*rest): raise OSError('offline')\n"
@@ -61,9 +63,11 @@ def bundles(home, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     made = {}
     for name in library.samples():
+        words = some_rows(name, out) if name in OF_TEXTS else []
         done = subprocess.run(
             [sys.executable, "-m", "wizard", "run", f"sample:{name}", "--max-drop", "5",
-             "--latency-ms", "500", "--only", "int8_weights", "--out", str(out / name), "--quiet"],
+             "--latency-ms", "500", "--only", "int8_weights", "--out", str(out / name), "--quiet",
+             *words],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -73,6 +77,14 @@ def bundles(home, tmp_path_factory):
         assert (out / name / "MANIFEST.json").is_file(), done.stderr[-2000:]
         made[name] = out / name
     return made
+
+
+def some_rows(sample, folder):
+    """The first of its rows as a user's file: what a bundle holds does not depend on how many."""
+    whole = (library.samples()[sample].folder / "data" / "test.csv").read_text("utf-8")
+    path = folder / f"{sample}.csv"
+    path.write_text("".join(whole.splitlines(keepends=True)[: ROWS + 1]), encoding="utf-8")
+    return ["--data", str(path)]
 
 
 def offline(python, folder, script):

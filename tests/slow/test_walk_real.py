@@ -203,6 +203,18 @@ def test_the_files_of_one_visitor_are_not_anothers(visit):
     expect(first.locator("#progress")).to_contain_text("ancelled")
 
 
+def test_who_has_seen_enough_stops_and_takes_the_best_so_far(visit, tmp_path):
+    """Once the contract is kept the button says so; the result is there, and can be taken."""
+    page = visit()
+    steps.run(page)
+    expect(page.locator("#cancel")).to_have_text("Stop and take the best so far", timeout=120_000)
+    page.locator("#cancel").click()
+    page.locator("#see").click()
+
+    expect(page.locator("#verdict .overall")).to_contain_text("PASS")
+    assert taken(page, tmp_path).files
+
+
 def test_the_plot_fills_while_the_wizard_goes_up_the_ladder(visit, tmp_path):
     """A limit that the first recipes miss: every result is a point, and a further rung is tried."""
     page = visit()

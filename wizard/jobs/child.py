@@ -87,7 +87,9 @@ def main(*, ready: bool) -> int:
 def _be_born(folder: Path) -> None:
     import psutil
 
-    started = psutil.Process().create_time()
+    from wizard.jobs.clock import birth
+
+    started = birth(psutil.Process())
     write_json(folder / store.CHILD, {"pid": os.getpid(), "started": started})
 
 
@@ -134,6 +136,7 @@ class Turn:
 
 def _work(folder: Path, request: store.Request, log: EventLog) -> int:
     from wizard import intake
+    from wizard.jobs.clock import steady
 
     host = intake.host_facts(folder)
     site = Site(
@@ -141,7 +144,7 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
         cache=request.cache,
         host=host,
         threads=host.threads,
-        clock=time.time,
+        clock=steady(),
         emit=_emitting(log),
         command=request.command,
         apply=steps.apply_apart,
@@ -149,14 +152,14 @@ def _work(folder: Path, request: store.Request, log: EventLog) -> int:
     )
     if request.plan.dry_run:
         found = dry.walk(request.plan, site)
-        log.finish(Finished(at=time.time(), ending=Ending.FINISHED, sentence=found.sentence,
+        log.finish(Finished(at=site.clock(), ending=Ending.FINISHED, sentence=found.sentence,
                             result=store.RESULT))  # fmt: skip
         return 0
     outcome, packed = walk(request.plan, pair.site_for(request.plan, site))
     write_json(folder / store.RESULT, result_object(outcome, packed))
     log.finish(
         Finished(
-            at=time.time(),
+            at=site.clock(),
             ending=Ending.FINISHED,
             overall=outcome.comparison.overall,
             sentence=outcome.comparison.headline,
@@ -179,7 +182,7 @@ def _emitting(log: EventLog) -> Callable[[RunEvent], None]:
 
 def _watch(folder: Path, request: store.Request, log: EventLog) -> None:
     """Start the thread that ends the job when it takes too much memory or time."""
-    over = time.time() + request.plan.needs.minutes * 60
+    over = time.monotonic() + request.plan.needs.minutes * 60
     threading.Thread(target=_guard, args=(request, log, over), daemon=True).start()
 
 
@@ -191,12 +194,12 @@ def _guard(request: store.Request, log: EventLog, over: float) -> None:
     stopped = False
     while True:
         time.sleep(WATCH_SECONDS)
-        if time.time() > over and not stopped:
+        if time.monotonic() > over and not stopped:
             stopped = True
             _stop_working(me)
         if _resident(me) > request.memory_bytes:
             _end_now(log, _failure(library.explain(_out_of_memory(request))))
-        if time.time() > until:
+        if time.monotonic() > until:
             explained = library.explain(TimeUp(minutes=request.plan.needs.minutes))
             _end_now(log, _failure(explained, Ending.TIMED_OUT))
 

@@ -224,6 +224,8 @@ def _process(folder: Path) -> object | None:
     """The child as a psutil.Process, if it is still the one we started."""
     import psutil
 
+    from wizard.jobs.clock import birth
+
     path = folder / store.CHILD
     if not path.exists():
         return None
@@ -234,7 +236,7 @@ def _process(folder: Path) -> object | None:
         return None
     try:
         process = psutil.Process(child["pid"])
-        same = abs(process.create_time() - child["started"]) < 1.0
+        same = abs(birth(process) - child["started"]) < 1.0
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None

@@ -155,10 +155,8 @@ def weigh_original_again(artifact: Artifact, kept: Measurement, bench: Bench) ->
 
 
 def _beside_itself(process: Process, artifact: Artifact, bench: Bench) -> paces.Paces:
-    """The original's times, half of them from a second fresh process: the session's A/A."""
-    with Process(artifact.path, bench.feeds, process.threads) as again:
-        work, seconds = bench.workload, bench.seconds
-        return paces.of_itself(process, again, work, seconds, writes=bench.writes)
+    work, seconds = bench.workload, bench.seconds
+    return pairs.of_itself(process, artifact, work, seconds, writes=bench.writes)
 
 
 def _scored_original(raw: Any, doubts: tuple[str, ...], bench: Bench) -> Quality:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wizard.measure import audit as auditing
-from wizard.measure import memory, paces, pairs, speed
+from wizard.measure import memory, pairs, speed
 from wizard.measure.leftovers import must_be_what_was_made
 from wizard.measure.process import Process
 from wizard.measure.threads import settle
@@ -59,8 +59,7 @@ def weigh(  # noqa: PLR0913 - with what and where a file is weighed
             seconds = speed.SECONDS
             taken = pairs.beside(process, artifact, first, workload, seconds, writes=writes)
         else:
-            with Process(artifact.path, feeds, process.threads) as again:
-                taken = paces.of_itself(process, again, workload, speed.SECONDS, writes=writes)
+            taken = pairs.of_itself(process, artifact, workload, speed.SECONDS, writes=writes)
         used = process.threads
     size = memory.size_of(artifact)
     found = Measurement(

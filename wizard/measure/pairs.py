@@ -1,7 +1,7 @@
-"""A candidate beside the original: both in turns, in fresh processes, twice where it is close.
+"""Which processes are timed in turns: a file beside itself, a candidate beside the original.
 
-Covers: one number of threads where both suit it, a second pair of processes where the first says
-that a file is a little faster or slower.
+Covers: a second process of the original, one number of threads where both suit it, a second pair of
+processes where the first says that a file is a little faster or slower.
 Does not cover: the blocks and their noise (speed.py), whether a ratio stands out (compare).
 A process can be unlucky with its memory for as long as it lives: one file was 15 % slower than
 itself through a whole session, with an interval of 10 to 19 (DECISIONS.md, 2026-11-30).
@@ -18,6 +18,8 @@ from wizard.nouns import Artifact, Measurement, Workload
 
 # Larger files are not opened a second time while the first pair is: a job's memory would tell.
 BYTES_AT_MOST = 200_000_000
+# Nor in two processes to see how far those are apart: these weights are most of a job's memory.
+BYTES_OF_ONE_PROCESS = 1_500_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,19 @@ class Original:
     measured: Measurement
     feeds: Path
     threads: int
+
+
+def of_itself(
+    process: Process, artifact: Artifact, workload: Workload, seconds: float, *, writes: bool
+) -> paces.Paces:
+    """A file's times, half of them from a second fresh process: the session's A/A.
+
+    Large files have one process: a second would double what a job needs.
+    """
+    if artifact.bytes > BYTES_OF_ONE_PROCESS:
+        return paces.of_itself(process, process, workload, seconds, writes=writes)
+    with Process(artifact.path, process.feeds, process.threads) as again:
+        return paces.of_itself(process, again, workload, seconds, writes=writes)
 
 
 def beside(

@@ -106,10 +106,11 @@ def followed(page: Page, desk: Desk, session: Session) -> Updates:
     needs = desk.engine.plan_of(job).needs
     over = run.ending is not None
     there = run.best is not None
+    kept = run.best is not None and run.best.overall is Verdict.PASS
     return {
         page.timer: gr.Timer(active=not over),
         view.progress: show(run, needs, glance.position if glance.state == "waiting" else None),
-        view.cancel: gr.Button(visible=not over),
+        view.cancel: gr.Button(words.TAKE_BEST if kept else words.CANCEL, visible=not over),
         view.back: gr.Button(visible=over and not there),
         view.see: gr.Button(visible=over and there),
     }

@@ -17,6 +17,7 @@ NEXT_DEVICE = "Next: the device"
 NEXT_QUALITY = "Next: the quality"
 NEXT_PLAN = "Next: the plan"
 START, SEE_RESULT, CANCEL = "Run this plan", "See the result", "Cancel the run"
+TAKE_BEST = "Stop and take the best so far"
 COPY, COPY_LINK = "Copy", "Copy the link"
 
 # ------------------------------------------------------------------ 1 Model
