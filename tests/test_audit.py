@@ -205,7 +205,7 @@ def test_optimization_on_and_off_agree_on_healthy_files(tmp_path):
     """In a clean process that holds nothing but the file: hardly any difference, no finding."""
     artifact = made("text", tmp_path, "int8_static", reduce_range=True)  # on any processor
     with Process(artifact.path, tmp_path / "calibration.npz", 1) as process:
-        looked = measure._checked(audit.audit(artifact.path), process)
+        looked = measure._checked(audit.audit(artifact.path), process, artifact)
 
     assert looked.optimization_max_difference < 0.1
     assert looked.findings == ()
@@ -227,7 +227,7 @@ def test_an_answer_that_changes_from_time_to_time_is_found(tmp_path):
     artifact = changed(models.exported("text"), tmp_path, shake)
     feeds = models.text_feeds(tmp_path / "rows.npz")
     with Process(artifact.path, feeds, 1) as process:
-        looked = measure._checked(audit.audit(artifact.path), process)
+        looked = measure._checked(audit.audit(artifact.path), process, artifact)
 
     assert looked.findings == ("It gives another answer each time it is asked the same.",)
 
@@ -239,7 +239,10 @@ class Said:
         self._said = {"difference": difference, "flips": flips, "scale": 10.0, "again": 0.0}
 
     def ask(self, do, **request):
-        assert (do, request) == ("plain", {"rows": measure.ROWS_UNOPTIMIZED})
+        assert (do, request) == (
+            "plain",
+            {"rows": measure.ROWS_UNOPTIMIZED, "one_at_a_time": False},
+        )
         return self._said
 
 
@@ -250,6 +253,6 @@ class Said:
 def test_answers_that_depend_on_graph_optimization_are_found(difference, flips, found):
     """More than a twentieth of the largest output with another answer, or a tenth without."""
     looked = audit.audit(models.exported("text").path)
-    checked = measure._checked(looked, Said(difference, flips))
+    checked = measure._checked(looked, Said(difference, flips), models.exported("text"))
 
     assert ["graph optimization" in one for one in checked.findings] == [True] * found

@@ -115,6 +115,22 @@ def test_the_job_needs_more_for_a_larger_model():
     assert small.memory.value > large.memory.value
 
 
+@pytest.mark.parametrize(
+    ("task", "copies"), [(Task.TEXT_GENERATION, 2.03), (Task.TEXT_CLASSIFICATION, 3.26)]
+)
+def test_what_writes_goes_weight_by_weight_when_it_is_large(task, copies):
+    """Two billion bytes: the original is open once or twice, an encoder's export holds it thrice.
+
+    Its file has no second name on the disk, so room is counted for one copy more.
+    """
+    counts = replace(a_profile().parameters, embedding=136_000_000, linear=358_000_000)
+    job = estimate.job(a_profile(task=task, parameters=counts), ())
+    weights = 4 * counts.total / 1e6
+
+    assert job.memory.value == pytest.approx(copies * weights, rel=0.02)
+    assert job.disk.value > 4 * weights
+
+
 def test_the_jobs_seconds_are_those_of_its_candidates():
     """A candidate that trains for minutes lengthens the job by its own forecast."""
     quick, slow = (

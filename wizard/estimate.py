@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from wizard import duration, tasks
+from wizard import duration, limits, tasks
 from wizard.nouns import (
     AS_MEASURED,
     UNCOUNTED,
@@ -44,6 +44,9 @@ PROCESS_MB, PROCESS_SPREAD_MB = 64.0, 7.0
 # weights three times, filters once and a half more; a bundle is the chosen file, plain and zipped.
 JOB_MB, EXPORT_COPIES, FILTER_COPIES = 720.0, 2.9, 1.5
 DISK_MB, BUNDLE_COPIES = 0.6, 2.0
+# Models that write and are too large for one file go weight by weight; the peak is the original,
+# open as it is, without what ONNX Runtime makes of its graph (Qwen2 0.5B: 3,990 MB of 1,976).
+LARGE_JOB_MB, LARGE_COPIES = 250.0, 1.9
 # Rows as the model is fed with them: a picture is kept as bytes, a sample of sound as a float, a
 # second of a window that is heard and written down as a hundred frames of eighty numbers in half
 # precision, of other spectrograms as 128 floats each, texts as nothing beside; rows to learn from,
@@ -316,13 +319,11 @@ def job(
     first verdict comes with the quickest of them.
     """
     weights = 4 * profile.parameters.total / 1e6
-    filters = 4 * profile.parameters.conv / 1e6
-    trained = any(step.strategy in duration.TRAINING for one in candidates for step in one.steps)
-    copies = TRAINED_COPIES + 1 if trained else EXPORT_COPIES
-    memory = JOB_MB + copies * weights + FILTER_COPIES * filters
+    memory = _peak_mb(profile, candidates)
     files = [one.forecast.size.value for one in candidates]
     disk = DISK_MB + weights + sum(files) + BUNDLE_COPIES * max(files, default=weights)
     disk += _rows_mb(profile, scoring)
+    disk += weights if _in_parts(profile) else 0.0  # data beside a graph has no second name
     original = duration.to_export(profile, pace)
     original += duration.to_measure(profile, scoring=scoring, pace=pace).value
     each = [one.forecast.seconds.value for one in candidates]
@@ -333,6 +334,21 @@ def job(
         seconds=estimated(seconds, "s", seconds * 0.5, seconds * 2.0),
         first=estimated(first, "s", first * 0.5, first * 2.0),
     )
+
+
+def _in_parts(profile: ModelProfile) -> bool:
+    """Whether weights lie beside the graph, as they are too large for one file."""
+    return 4 * profile.parameters.total > limits.ONE_FILE_BYTES
+
+
+def _peak_mb(profile: ModelProfile, candidates: Sequence[Candidate]) -> float:
+    """Memory of the job at its peak: the export, training, or large files that are open."""
+    weights = 4 * profile.parameters.total / 1e6
+    trained = any(step.strategy in duration.TRAINING for one in candidates for step in one.steps)
+    if _in_parts(profile) and tasks.writes(profile.task) and not trained:
+        return LARGE_JOB_MB + LARGE_COPIES * weights
+    copies = TRAINED_COPIES + 1 if trained else EXPORT_COPIES
+    return JOB_MB + copies * weights + FILTER_COPIES * 4 * profile.parameters.conv / 1e6
 
 
 def _rows_mb(profile: ModelProfile, scoring: Scoring) -> float:

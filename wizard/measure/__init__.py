@@ -124,7 +124,7 @@ def weigh_original(artifact: Artifact, bench: Bench) -> Measurement:
         bench.report(0.65, "timing, in turns with itself")
         used = threads.settle(process, bench.workload, cached=bench.writes)
         taken = _beside_itself(process, artifact, bench)
-        looked = _checked(looked, process)
+        looked = _checked(looked, process, artifact)
     return Measurement(
         artifact=artifact,
         size=memory.size_of(artifact),
@@ -182,7 +182,7 @@ def weigh_candidate(artifact: Artifact, original: Measurement, bench: Bench) -> 
         with quality.answering(process, artifact, bench.feeds) as several:
             raw = quality.outputs(several, out, report, len(bench.examples))
         sanity.same_rows(len(raw), bench.examples)
-        looked = _checked(looked, process)
+        looked = _checked(looked, process, artifact)
         bench.report(0.6, "timing in turns with the original")
         threads.settle(process, bench.workload, cached=bench.writes)
         taken = _beside(process, artifact, original, bench)
@@ -384,9 +384,10 @@ def _audit(artifact: Artifact) -> Audit:
     return looked
 
 
-def _checked(looked: Audit, process: Process) -> Audit:
+def _checked(looked: Audit, process: Process, artifact: Artifact) -> Audit:
     """The audit with the difference between optimized and plain graph."""
-    said = process.ask("plain", rows=ROWS_UNOPTIMIZED)
+    large = artifact.bytes > pairs.BYTES_OF_ONE_PROCESS
+    said = process.ask("plain", rows=ROWS_UNOPTIMIZED, one_at_a_time=large)
     findings = looked.findings
     if said["again"] > 1e-5 * max(said["scale"], 1e-9):
         findings = (*findings, sanity.ANOTHER_EACH_TIME)

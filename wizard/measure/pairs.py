@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard import limits
 from wizard.measure import paces, threads
 from wizard.measure.process import Process
 from wizard.nouns import Artifact, Measurement, Workload
@@ -19,7 +20,7 @@ from wizard.nouns import Artifact, Measurement, Workload
 # Larger files are not opened a second time while the first pair is: a job's memory would tell.
 BYTES_AT_MOST = 200_000_000
 # Nor in two processes to see how far those are apart: these weights are most of a job's memory.
-BYTES_OF_ONE_PROCESS = 1_500_000_000
+BYTES_OF_ONE_PROCESS = limits.ONE_FILE_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ class Worker:
         self._reducer = _module(f"measure/reducers/{self._feeds.reducer}.py")
         self.base_mb = _memory()[0]
         began = time.perf_counter()
-        self._session = self._open(model, optimized=True)
+        self._session: Any = self._open(model, optimized=True)
         self.load_ms = 1000 * (time.perf_counter() - began)
         self._names = [one.name for one in self._session.get_inputs()]
         self._outputs = [one.name for one in self._session.get_outputs()]
@@ -163,27 +164,44 @@ class Worker:
         values = self._session.run(None, self._wanted(inputs))
         return dict(zip(self._outputs, values, strict=True))
 
-    def plain(self, rows: int) -> dict[str, Any]:
+    def plain(self, rows: int, one_at_a_time: bool) -> dict[str, Any]:
         """Largest difference between optimized and unoptimized graphs over some rows.
 
         Of the output that differs most for its size (`scale`). `again` is the largest difference
-        between two answers to the same row.
+        between two answers to the same row. `one_at_a_time`: the optimized graph is closed while
+        the other is open, so that a large file is in memory once.
         """
-        other = self._open(self._model, optimized=False)
         seen = {name: {"difference": 0.0, "scale": 0.0, "again": 0.0} for name in self._outputs}
-        flips = 0
-        for index in range(min(rows, len(self._feeds))):
-            inputs = self._wanted(self._feeds.row(index))
-            runs = [one.run(None, inputs) for one in (self._session, other, self._session)]
-            for name, first, second, repeated in zip(self._outputs, *runs, strict=True):
-                kept = seen[name]
-                kept["again"] = max(kept["again"], _apart(first, repeated))
-                kept["difference"] = max(kept["difference"], _apart(first, second))
-                kept["scale"] = max(kept["scale"], float(np.abs(second).max(initial=0)))
-            first, second = runs[0][0], runs[1][0]
-            flips += int(first.argmax(-1).flat[0] != second.argmax(-1).flat[0])
+        every, flips = range(min(rows, len(self._feeds))), 0
+        with tempfile.TemporaryDirectory(dir=self._beside) as place:
+            for index in every:
+                inputs = self._wanted(self._feeds.row(index))
+                said, repeated = (self._session.run(None, inputs) for _ in range(2))
+                for kept, one, other in zip(seen.values(), said, repeated, strict=True):
+                    kept["again"] = max(kept["again"], _apart(one, other))
+                np.savez(f"{place}/{index}.npz", *said)
+            if one_at_a_time:
+                self._close()
+            plain = self._open(self._model, optimized=False)
+            for index in every:
+                answers = plain.run(None, self._wanted(self._feeds.row(index)))
+                with np.load(f"{place}/{index}.npz") as kept_answers:
+                    said = [kept_answers[f"arr_{at}"] for at in range(len(answers))]
+                for kept, one, other in zip(seen.values(), said, answers, strict=True):
+                    kept["difference"] = max(kept["difference"], _apart(one, other))
+                    kept["scale"] = max(kept["scale"], float(np.abs(other).max(initial=0)))
+                flips += int(said[0].argmax(-1).flat[0] != answers[0].argmax(-1).flat[0])
+            del plain
+            if one_at_a_time:
+                self._session = self._open(self._model, optimized=True)
+                self._by_threads = {self._threads: self._session}
         worst = max(seen.values(), key=lambda one: one["difference"] / max(one["scale"], 1e-9))
         return {**worst, "flips": flips}
+
+    def _close(self) -> None:
+        """Give the open model's memory back."""
+        self._session = None
+        self._by_threads.clear()
 
     def layers(
         self,

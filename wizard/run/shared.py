@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from wizard import measure
+from wizard import limits, measure
 from wizard.nouns import Artifact, HostFacts, Json, Latency, Measurement, Reused, Step, jsonable
 from wizard.run.state import ORIGINAL, Walk
 from wizard.shelf import Entry, Shelf, key_of, place, place_all
@@ -76,7 +76,7 @@ def make(state: Walk, step: Step, artifact: Artifact, bench: contract.Workbench)
         return made
     began = state.site.clock()
     made = state.site.apply(step, artifact, _preparing(bench, artifact, state.site.threads))
-    if made.path.is_relative_to(bench.folder):
+    if made.path.is_relative_to(bench.folder) and not _large_export(step, made):
         inside = made.path.relative_to(bench.folder)
         about: dict[str, Json] = {
             "path": inside.as_posix(),
@@ -89,6 +89,11 @@ def make(state: Walk, step: Step, artifact: Artifact, bench: contract.Workbench)
             (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
             place_all(bench.folder / inside.parts[0], folder / FILES / inside.parts[0])
     return made
+
+
+def _large_export(step: Step, made: Artifact) -> bool:
+    """Exports have a cache of their own; of a large one a third copy would fill the disk."""
+    return step.strategy == "to_onnx" and made.bytes > limits.ONE_FILE_BYTES
 
 
 def _taken(entry: Entry, artifact: Artifact, bench: contract.Workbench) -> Artifact | None:

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wizard import limits
+
 if TYPE_CHECKING:
     import onnx
 
-# Protobuf stops at 2 GB; the exporters' own advice is to leave room for the graph.
-EXTERNAL_ABOVE = 1_500_000_000
+EXTERNAL_ABOVE = limits.ONE_FILE_BYTES
 # Field numbers of onnx.proto: ModelProto.graph, GraphProto.initializer, TensorProto.raw_data.
 GRAPH_FIELD, INITIALIZER_FIELD, RAW_DATA_FIELD = 7, 5, 9
 
