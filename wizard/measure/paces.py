@@ -42,13 +42,15 @@ class Paces:
         both = [(self.against, self.latency), (self.token_against, self.token)]
         return [(was, now) for was, now in both if was and now]
 
-    def and_again(self, more: Paces) -> Paces:
+    def and_again(self, more: Paces, original: Measurement) -> Paces:
         """Both times and those of another pair of processes, as one session."""
-        merged = [speed.merged(*two) for two in zip(self._pairs, more._pairs, strict=True)]
-        (was, now), *tokens = merged
+        own, *tokens = zip(self._pairs, more._pairs, strict=True)
+        against, latency = speed.merged(*own, original.latency.apart)
         if not tokens:
-            return Paces(latency=now, against=was)
-        return Paces(latency=now, against=was, token=tokens[0][1], token_against=tokens[0][0])
+            return Paces(latency=latency, against=against)
+        apart = (original.token or original.latency).apart
+        token_against, token = speed.merged(*tokens[0], apart)
+        return Paces(latency=latency, against=against, token=token, token_against=token_against)
 
 
 def of_itself(

@@ -72,4 +72,4 @@ def beside(
         Process(artifact.path, process.feeds, process.threads) as again,
     ):
         more = paces.in_turns(first, again, workload, seconds, writes=writes, original=before)
-    return taken.and_again(more)
+    return taken.and_again(more, before)

@@ -99,13 +99,13 @@ def close(before: Latency, after: Latency) -> bool:
 
 
 def merged(
-    first: tuple[Latency, Latency], second: tuple[Latency, Latency]
+    first: tuple[Latency, Latency], second: tuple[Latency, Latency], between: float = 1.0
 ) -> tuple[Latency, Latency]:
     """Two pairs of processes of the same two files as one; how far the pairs were apart is kept.
 
-    Raises nothing; `apart` of both is at least what it was.
+    `between`: how far two fresh processes of the original were apart in this session.
     """
-    between = max(first[1].apart, pairs_apart(first, second))
+    between = max(between, pairs_apart(first, second))
     busy = any(one.busy for one in (*first, *second))
     blocks = [
         [*blocks_of(one), *blocks_of(other)] for one, other in zip(first, second, strict=True)

@@ -51,9 +51,8 @@ def settle_both(first: Process, second: Process, workload: Workload, *, cached: 
         return
     counts = sorted({process.threads for process in both})
     taken: list[dict[int, list[float]]] = [{count: [] for count in counts} for _ in both]
-    for (
-        process
-    ) in both:  # opened while they are free: a session's threads stay on their maker's core
+    # Opened while the processes are free, as a session's threads stay on their maker's core.
+    for process in both:
         _tried(process, counts, 1, 1)
     with on_the_same_core(both):  # as their times will be taken
         for _ in range(ROUNDS):
