@@ -232,6 +232,17 @@ def test_an_answer_that_changes_from_time_to_time_is_found(tmp_path):
     assert looked.findings == ("It gives another answer each time it is asked the same.",)
 
 
+def test_one_graph_at_a_time_says_the_same_and_the_process_goes_on(tmp_path):
+    """A large file is closed before its plain graph is opened, and answers again afterwards."""
+    artifact = made("text", tmp_path, "int8_static", reduce_range=True)
+    with Process(artifact.path, tmp_path / "calibration.npz", 1) as process:
+        both, one = (process.ask("plain", rows=4, one_at_a_time=way) for way in (False, True))
+
+        assert one == both
+        process.ask("shape", batch=1, tokens=8, cached=False)
+        assert process.ask("by_threads", counts=[1], rounds=1, runs=1)["ms"][0] > 0
+
+
 class Said:
     """A process that has compared the plain graph with the optimized one already."""
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wizard import limits
-from wizard.measure import paces, threads
+from wizard.measure import paces, quality, threads
 from wizard.measure.process import Process
 from wizard.nouns import Artifact, Measurement, Workload
 
 # Larger files are not opened a second time while the first pair is: a job's memory would tell.
-BYTES_AT_MOST = 200_000_000
+BYTES_AT_MOST = quality.BYTES_OF_COPIES
 # Nor in two processes to see how far those are apart: these weights are most of a job's memory.
 BYTES_OF_ONE_PROCESS = limits.ONE_FILE_BYTES
 
