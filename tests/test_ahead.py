@@ -5,16 +5,21 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from filelock import FileLock
+from pydantic import TypeAdapter
 
 from tests import strategy_models as models
-from wizard import jobs
+from tests.factories import a_profile
+from wizard import intake, jobs
 from wizard.errors import WizardError
-from wizard.jobs import ahead, control, questions, steps, store
-from wizard.nouns import ModelRef, Source, Step, jsonable
+from wizard.jobs import ahead, control, exporting, questions, steps, store
+from wizard.nouns import ModelProfile, ModelRef, ParameterCount, Source, Step, jsonable
 from wizard.strategies import _contract as contract
+from wizard.strategies import to_onnx
 
 SAMPLE = {
     "ref": jsonable(ModelRef(source=Source.SAMPLE, name="digits")),
@@ -28,6 +33,7 @@ def _nothing_is_left():
     """No test leaves a process ready for the next one."""
     yield
     questions.stand_down()
+    questions.stop_going_on()
     ahead._serving.clear()
     while control._ready:
         control._ready.pop().communicate()
@@ -199,3 +205,152 @@ def test_a_step_that_needs_no_pytorch_ends_the_one_that_waits(tmp_path):
 
     assert started.process.exitcode is not None
     assert not steps._ahead
+
+
+def going_on(tmp_path, cache=None):
+    """What the child of a card goes on with, and where."""
+    cache = cache or tmp_path / "cache"
+    return {"cache": str(cache), "turn": str(tmp_path / "jobs" / store.TURN)}
+
+
+def exports_in(folder):
+    """Whole exports; what is being made has another name."""
+    return [one for one in (folder / "exports").glob("*") if one.name[0] != "."]
+
+
+def key_of(card, tmp_path):
+    """The name of the export that a job of the model would look for."""
+    profile = TypeAdapter(ModelProfile).validate_python(card)
+    checkpoint = contract.artifact_of(intake.folder_here(profile.ref))
+    bench = models.a_bench(tmp_path, profile=profile)
+    return to_onnx.key_of(checkpoint, to_onnx.Settings(), bench)
+
+
+@pytest.mark.slow
+def test_the_child_of_a_card_goes_on_with_the_export(tmp_path):
+    """The job finds the very file it would have made; nothing half-made is left."""
+    card = jobs.ask("examine", SAMPLE, then=going_on(tmp_path))
+    (child,) = questions._going_on
+    assert jobs.memory_of_those_going_on() > 0
+    child.wait(timeout=60)
+
+    assert card == jobs.ask("examine", SAMPLE)
+    (made,) = exports_in(tmp_path / "cache")
+    assert {one.name for one in made.iterdir()} >= {"model.onnx", "parity.json"}
+    assert not list((tmp_path / "cache" / "exports").glob(".making-*"))
+    assert made.name == key_of(card, tmp_path)
+    assert jobs.memory_of_those_going_on() == 0
+
+
+@pytest.mark.slow
+def test_a_child_that_goes_on_ends_when_it_is_told(tmp_path):
+    """A command that ends does not leave it behind."""
+    jobs.ask("examine", SAMPLE, then=going_on(tmp_path))
+    (child,) = questions._going_on
+
+    questions.stop_going_on()
+
+    assert child.returncode is not None
+    assert not questions._going_on
+    assert not exports_in(tmp_path / "cache")
+
+
+@pytest.mark.slow
+def test_a_child_that_goes_on_ends_with_whoever_asked(tmp_path):
+    """Though that was killed, which leaves no time to tell it; the export itself takes for ever."""
+    key = key_of(jobs.ask("examine", SAMPLE), tmp_path)
+    locks = tmp_path / "cache" / to_onnx.LOCKS
+    locks.mkdir(parents=True)
+    code = (
+        "import json, os, signal, sys; from wizard import jobs;"
+        "jobs.ask('examine', json.loads(sys.argv[1]), then=json.loads(sys.argv[2]));"
+        "from wizard.jobs import questions;"
+        "print(questions._going_on[0].pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    words = [json.dumps(SAMPLE), json.dumps(going_on(tmp_path))]
+    with FileLock(str(locks / key)):
+        asked = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+        child = int(asked.stdout)
+        assert _waited(lambda: not psutil.pid_exists(child), 10)
+
+
+@pytest.fixture
+def exported(monkeypatch):
+    """The profiles whose export was begun."""
+    begun = []
+    monkeypatch.setattr(exporting, "_export", lambda profile, cache: begun.append(profile))
+    return begun
+
+
+def test_an_export_begins_ahead_where_nothing_speaks_against_it(tmp_path, exported):
+    """And what goes wrong in it is left for the job to say."""
+    exporting.begin(a_profile(), **going_on(tmp_path))
+
+    assert len(exported) == 1
+
+
+def test_a_large_model_waits_for_its_job(tmp_path, exported):
+    """Which knows what else is in memory."""
+    many = ParameterCount(linear=200_000_000, embedding=0, conv=0, other=0)
+    exporting.begin(a_profile(parameters=many), **going_on(tmp_path))
+
+    assert not exported
+
+
+def test_no_export_begins_while_a_job_is_at_work(tmp_path, exported):
+    """It would disturb what is being timed."""
+    there = going_on(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    with FileLock(there["turn"]):
+        exporting.begin(a_profile(), **there)
+    assert not exported
+
+    exporting.begin(a_profile(), **there)
+    assert len(exported) == 1
+
+
+def test_a_failing_export_ahead_says_nothing(tmp_path, monkeypatch):
+    """The job meets the same and has the words for it."""
+
+    def fails(*_):
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(exporting, "_export", fails)
+    exporting.begin(a_profile(), **going_on(tmp_path))
+
+
+def test_only_what_lies_here_is_exported_with_its_card(tmp_path):
+    """A name of the Hub is downloaded by the job."""
+    assert jobs.lies_here("sample:intents")
+    assert jobs.lies_here(str(tmp_path))
+    assert not jobs.lies_here("bert-base-uncased")
+
+
+@pytest.mark.slow
+def test_who_comes_second_waits_for_an_export_that_was_begun(tmp_path, monkeypatch):
+    """And takes it; it is not made twice."""
+    start = contract.artifact_of(models.checkpoint("text"))
+    said, made = [], []
+    bench = models.a_bench(
+        tmp_path, cache=tmp_path / "cache", report=lambda part, what: said.append(what)
+    )
+    key = to_onnx.key_of(start, to_onnx.Settings(), bench)
+    whole = to_onnx._export_into
+
+    def counted(*given):
+        made.append(1)
+        whole(*given)
+
+    monkeypatch.setattr(to_onnx, "_export_into", counted)
+    locks = tmp_path / "cache" / to_onnx.LOCKS
+    locks.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as other:
+        with FileLock(str(locks / key)):
+            second = other.submit(contract.apply_step, Step(strategy="to_onnx"), start, bench)
+            assert _waited(lambda: "reading the computation" in said)
+            assert not second.done()
+            to_onnx._export_into(bench.cache / "exports" / key, start, to_onnx.Settings(), bench)
+        found = second.result(timeout=60)
+
+    assert made == [1]
+    assert found.sha256 == models.exported("text").sha256

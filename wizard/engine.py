@@ -45,6 +45,7 @@ from wizard.nouns import (
     Rule,
     RunEvent,
     Sample,
+    Source,
     Workload,
     jsonable,
 )
@@ -157,13 +158,19 @@ def take_upload(paths: Iterable[str]) -> ModelRef:
     return looking.take_together([Path(one) for one in paths], home())
 
 
-def examine(ref: ModelRef, workload: Workload | None = None) -> ModelProfile:
-    """The model's card, from its config alone. The first look at a model is taken in a child."""
+def examine(ref: ModelRef, workload: Workload | None = None, *, runs: bool = False) -> ModelProfile:
+    """The model's card, from its config alone. The first look at a model is taken in a child.
+
+    `runs`: a job follows at once; of a model that lies here the child goes on with its export.
+    """
     known = intake.cached(ref, workload, cache_root())
     if known is None:
         kept = None if jobs.caller.is_visitor() else str(cache_root())
         arguments: Json = {"ref": jsonable(ref), "workload": jsonable(workload), "cache": kept}
-        known = _profile(jobs.ask("examine", arguments))
+        ahead: Json = None
+        if runs and ref.source is not Source.HUB:
+            ahead = {"cache": str(cache_root()), "turn": str(jobs_root() / jobs.TURN)}
+        known = _profile(jobs.ask("examine", arguments, then=ahead))
     jobs.settle()
     return known
 
@@ -273,7 +280,8 @@ def start(plan: Plan, *, owner: str = "local") -> str:
 def _free_memory() -> int:
     import psutil
 
-    return min(int(psutil.virtual_memory().available), host().ram_bytes)
+    available = int(psutil.virtual_memory().available) + jobs.memory_of_those_going_on()
+    return min(available, host().ram_bytes)
 
 
 def _check_room(plan: Plan, free_memory: int) -> None:

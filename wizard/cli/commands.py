@@ -166,9 +166,10 @@ def plan(options: argparse.Namespace) -> int:
     return 0 if made.candidates else REFUSED
 
 
-def _asked(options: argparse.Namespace) -> tuple[ModelProfile, Needs]:
+def _asked(options: argparse.Namespace, *, runs: bool = False) -> tuple[ModelProfile, Needs]:
     engine.check_device(options.device)
-    profile = engine.examine(engine.parse_ref(options.model), _workload(options))
+    ref = engine.parse_ref(options.model)
+    profile = engine.examine(ref, _workload(options), runs=runs)
     return profile, needs_of(options, profile)
 
 
@@ -223,7 +224,7 @@ def run(options: argparse.Namespace) -> int:
     """The whole job, followed to its end; the bundle in `--out`."""
     out = Path(options.out).expanduser().absolute()
     _check_out(out)
-    job = engine.start(engine.advise(*_asked(options)), owner="command line")
+    job = engine.start(engine.advise(*_asked(options, runs=True)), owner="command line")
     last = _follow(job, quiet=options.quiet)
     if last.ending is not Ending.FINISHED or last.overall is None:
         return show.failed_job(job, last, as_json=options.json)

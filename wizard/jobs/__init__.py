@@ -6,7 +6,7 @@ Does not cover: what a job does; that is `run`.
 """
 
 from wizard.jobs import caller
-from wizard.jobs.ahead import get_ready, keep_ready, settle
+from wizard.jobs.ahead import get_ready, keep_ready, lies_here, settle
 from wizard.jobs.control import (
     cancel,
     events,
@@ -19,10 +19,11 @@ from wizard.jobs.control import (
     sweep,
 )
 from wizard.jobs.counting import counted
-from wizard.jobs.questions import ask
-from wizard.jobs.store import JobState, JobStatus, Request, folder_of, keep_outcome
+from wizard.jobs.questions import ask, memory_of_those_going_on
+from wizard.jobs.store import TURN, JobState, JobStatus, Request, folder_of, keep_outcome
 
 __all__ = [
+    "TURN",
     "JobState",
     "JobStatus",
     "Request",
@@ -37,7 +38,9 @@ __all__ = [
     "jobs_of",
     "keep_outcome",
     "keep_ready",
+    "lies_here",
     "listing",
+    "memory_of_those_going_on",
     "request_of",
     "settle",
     "start",

@@ -1,9 +1,9 @@
 """The child process of a job: waits its turn, works under limits, has the last word.
 
-Started as `python -m wizard.jobs.child`, told its folder on standard input; with `--ready` ahead
-of its job, to load what it will need. Covers: the turn (one heavy job at a time on a machine), the
-memory and time watchdog, turning any failure into one last event. When the minutes are spent, what
-is being made or measured is ended and the best so far is packed.
+Started as `python -m wizard.jobs.child`, told its folder on standard input; ahead of its job with
+`--exports`, to load what the model's file is made with. Covers: the turn (one heavy job at a time
+on a machine), the memory and time watchdog, turning any failure into one last event. When the
+minutes are spent, what is being made or measured is ended and the best so far is packed.
 Does not cover: the work itself (`run.walk`). The one broad `except` of the house is here.
 """
 
@@ -52,9 +52,9 @@ class EventLog:
                 store.append(self._folder, event)
 
 
-def main(*, ready: bool) -> int:
+def main(*, exports: bool) -> int:
     """Run the job that we are told of; the exit status is 0 when it got as far as an outcome."""
-    steps.warm_up(ahead=ready)
+    steps.warm_up(ahead=exports)
     heard = sys.stdin.readline()
     if not heard:  # who started us has no job after all
         return 0
@@ -108,7 +108,7 @@ def _sign_in(token: str | None) -> None:
 
 
 def _turn(root: Path, log: EventLog) -> Turn:
-    return Turn(root / ".turn", log)
+    return Turn(root / store.TURN, log)
 
 
 class Turn:
@@ -275,4 +275,4 @@ def _failure(explained: Explained, ending: Ending = Ending.FAILED) -> Finished:
 
 
 if __name__ == "__main__":
-    sys.exit(main(ready="--ready" in sys.argv))
+    sys.exit(main(exports="--exports" in sys.argv))

@@ -51,10 +51,13 @@ def start(root: Path, request: Request) -> str:
 _ready: list[subprocess.Popen[bytes]] = []
 
 
-def get_ready() -> None:
-    """Start the next job's process now: it loads the libraries while the plan is made."""
+def get_ready(*, exports: bool = True) -> None:
+    """Start the next job's process now: it loads the libraries while the plan is made.
+
+    And the process of its first step, which loads PyTorch, if the job is the one that exports.
+    """
     if not _ready:
-        _ready.append(_child(subprocess.DEVNULL, "--ready"))
+        _ready.append(_child(subprocess.DEVNULL, *(("--exports",) if exports else ())))
 
 
 def taken(ready: list[subprocess.Popen[bytes]]) -> subprocess.Popen[bytes] | None:

@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 REQUEST, CHILD, EVENTS, LOG = "request.json", "child.json", "events.jsonl", "log.txt"
 OUTCOME, RESULT, BUNDLE, ENDED = "outcome.json", "result.json", "bundle", "ended"
+TURN = ".turn"  # in the folder of all jobs: whose turn it is
 
 
 class JobState(StrEnum):

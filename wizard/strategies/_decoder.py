@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wizard.errors import ExportFailed, NotSupported
+from wizard.strategies import _as_traced
 from wizard.strategies._checkpoint import reason
 
 if TYPE_CHECKING:
@@ -140,11 +141,9 @@ def trace(
     kept = tuple({0: "batch", 2: "past_sequence"} for _ in range(2 * cache.layers))
     device = next(module.parameters()).device
     try:
-        return torch.onnx.export(
+        return _as_traced.program_of(
             module,
             arguments(feed(cache, vocabulary, *EXAMPLE), device),
-            dynamo=True,
-            verbose=False,
             optimize=optimize,
             opset_version=opset,
             input_names=list(cache.inputs),

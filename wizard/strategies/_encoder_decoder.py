@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wizard.errors import ExportFailed, NotSupported
+from wizard.strategies import _as_traced
 from wizard.strategies._checkpoint import reason
 
 if TYPE_CHECKING:
@@ -189,11 +190,9 @@ def exported(
     import torch
 
     try:
-        return torch.onnx.export(
+        return _as_traced.program_of(
             module,
             example,
-            dynamo=True,
-            verbose=False,
             optimize=optimize,
             opset_version=opset,
             input_names=list(caches.inputs),

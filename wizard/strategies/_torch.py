@@ -22,7 +22,7 @@ from wizard.errors import ExportFailed, NotSupported
 from wizard.examples import choosing, prepared
 from wizard.examples.hearing import shape_heard
 from wizard.nouns import Task
-from wizard.strategies import _graph, _reshapes
+from wizard.strategies import _as_traced, _graph, _reshapes
 from wizard.strategies._checkpoint import Shape, as_numbered_before, load, reason, shape_of
 
 if TYPE_CHECKING:
@@ -239,11 +239,9 @@ def _export(
 
     example = feeds.of(EXAMPLE_BATCH, EXAMPLE_TOKENS)
     try:
-        program = torch.onnx.export(
+        program = _as_traced.program_of(
             module,
             tuple(torch.from_numpy(example[name]) for name in names),
-            dynamo=True,
-            verbose=False,
             opset_version=opset,
             input_names=list(names),
             output_names=list(card.outputs),

@@ -9,13 +9,14 @@ Own wrappers over torch.onnx.export: no other exporter follows transformers 5.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,17 @@ from wizard import nouns, tasks
 from wizard.errors import ExportFailed, NotSupported, PickleOnly, PromiseBroken
 from wizard.examples import prepared
 from wizard.nouns import Artifact, Kind, Task
-from wizard.strategies import _causal, _graph, _large
+from wizard.strategies import _as_traced, _causal, _graph, _large
 from wizard.strategies._checkpoint import SHAPE_FILE
 from wizard.strategies._contract import Strategy, Workbench, digest
 from wizard.strategies._torch import Parity, checked_export
 
 TITLE = "Translate to ONNX"
 MODEL_FILE, PARITY_FILE = "model.onnx", "parity.json"
+LOCKS = "locks"  # in the cache, one file for each export that was ever made
 GIVEN_FILE = "given.json"  # holds the hash of the model.onnx beside it
 # Bump when this module makes other files from the same checkpoint: old cache entries are unused.
-RECIPE = 4
+RECIPE = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +63,12 @@ def apply(artifact: Artifact, settings: Settings, bench: Workbench) -> Path:
 
     Raises ExportFailed with the exporter's own reason, or when the answers differ.
     """
-    kept = bench.cache / "exports" / key_of(artifact, settings, bench)
+    key = key_of(artifact, settings, bench)
+    kept = bench.cache / "exports" / key
     if not _is_whole(kept):
-        _export_into(kept, artifact, settings, bench)
+        with _alone(bench.cache / LOCKS / key, bench):
+            if not _is_whole(kept):
+                _export_into(kept, artifact, settings, bench)
     bench.report(0.95, "taking it from the cache")
     for name in (MODEL_FILE, f"{MODEL_FILE}.data", PARITY_FILE):
         if (kept / name).is_file():
@@ -126,8 +131,29 @@ def _is_whole(kept: Path) -> bool:
     return bool(parity.get("sha256") == digest(kept / MODEL_FILE))
 
 
+@contextlib.contextmanager
+def _alone(path: Path, bench: Workbench) -> Iterator[None]:
+    """Whoever comes second waits for the export that another process has begun.
+
+    The system gives the lock back when that process ends, however it ends.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(str(path))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        bench.report(0.2, "reading the computation")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _export_into(kept: Path, artifact: Artifact, settings: Settings, bench: Workbench) -> None:
-    """Export in a private folder, then rename: two jobs at once do not meet."""
+    """Export in a private folder, then rename: what is there is whole."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=".making-", dir=kept.parent))
     try:
@@ -149,6 +175,9 @@ def _export(artifact: Artifact, settings: Settings, bench: Workbench, path: Path
     if task is None:
         raise NotSupported(strategy=TITLE, because="the model's task is unknown")
     parity = _exported(artifact.path, task, path, settings, bench)
+    if not parity.largest_difference <= settings.tolerance:
+        with _as_traced.traced_again():  # what was left out may have been needed
+            parity = _exported(artifact.path, task, path, settings, bench)
     if not parity.largest_difference <= settings.tolerance:
         because = f"its answers differ from PyTorch's by {parity.largest_difference:.2g}"
         raise ExportFailed(model=bench.profile.title, because=because)

@@ -1,0 +1,187 @@
+"""What the exporter would trace once more: rewritten where that is enough, left to it elsewhere."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from wizard.strategies import _as_traced
+
+EXPORTERS = "torch.onnx._internal.exporter._fx_passes.decompose_with_registry"
+
+
+class Says(nn.Module):
+    """A module that answers with a function of its input and of itself."""
+
+    def __init__(self, answer, **parts):
+        super().__init__()
+        self.answer = answer
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, given):
+        return self.answer(self, given)
+
+
+def in_place(_, given):
+    """A sum that nobody saw before."""
+    value = given * 2
+    value += given
+    return value.relu_()
+
+
+def seen_afterwards(_, given):
+    """The old value of what is changed in place is a view that is looked at later."""
+    value = given * 2
+    part = value[:, :1]
+    value += given
+    return value + part
+
+
+def used_afterwards(_, given):
+    """The changed value under its old name."""
+    value = given * 2
+    value.add_(given)
+    return value - 1
+
+
+def without_gradients(_, given):
+    """As the angles of positions are computed."""
+    with torch.no_grad():
+        angle = given.cos() + given.sin()
+    return given * angle
+
+
+def casts(_, given):
+    """Types back and forth, one of them the same."""
+    kept = (given > 0) & (given < 1)
+    other = torch.min(given.to(torch.float64).to(torch.float32), given.to(given.device))
+    return other.to(torch.float32) * kept.to(given.dtype) + (kept | (given > 2)).float()
+
+
+def shaped(_, given):
+    """A reshape to what is there already, and one whose last length is known."""
+    same = given.reshape(given.shape[0], given.shape[1], 8, 8)
+    return same.reshape(same.shape[0], same.shape[1], -1).transpose(1, 2)
+
+
+def trained(module, given):
+    """What a network of filters ends with."""
+    return module.pool(module.norm(module.same(given)))
+
+
+REWRITTEN = {
+    "in place": Says(in_place),
+    "the old name": Says(used_afterwards),
+    "without gradients": Says(without_gradients),
+    "casts": Says(casts),
+    "shapes": Says(shaped),
+    "filters": Says(
+        trained,
+        same=nn.Conv2d(3, 4, 3, padding="same", dilation=2),
+        norm=nn.BatchNorm2d(4),
+        pool=nn.AdaptiveAvgPool2d(1),
+    ),
+    "no padding": Says(
+        lambda module, given: module.drop(module.valid(given)),
+        valid=nn.Conv2d(3, 4, 3, stride=2, padding="valid", bias=False),
+        drop=nn.Dropout(inplace=True),
+    ),
+    "length and direction": Says(
+        lambda module, given: module.scaled(given),
+        scaled=nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3), dim=1),
+    ),
+}
+LEFT = {
+    "a view seen afterwards": Says(seen_afterwards),
+    "other pooling": Says(lambda module, given: module.pool(given), pool=nn.AdaptiveAvgPool2d(4)),
+    "an uneven frame": Says(
+        lambda module, given: module.same(given), same=nn.Conv2d(3, 4, 2, padding="same")
+    ),
+}
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """How often the exporter's own pass was needed."""
+    from torch.onnx._internal.exporter import _fx_passes
+
+    whole, needed = _fx_passes.decompose_with_registry, []
+    monkeypatch.setattr(EXPORTERS, lambda *given: needed.append(1) or whole(*given))
+    return needed
+
+
+def answers(program, given):
+    """What ONNX Runtime makes of it."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(program.model_proto.SerializeToString())
+    return session.run(None, {session.get_inputs()[0].name: given.numpy()})[0]
+
+
+def check(module):
+    """Exported with free rows, it answers a number of rows that it was not exported with."""
+    torch.manual_seed(0)
+    module = module.eval()
+    program = _as_traced.program_of(
+        module, (torch.randn(2, 3, 8, 8),), dynamic_shapes=({0: "batch"},)
+    )
+    other = torch.randn(5, 3, 8, 8)
+    with torch.no_grad():
+        expected = module(other.clone()).numpy()
+    np.testing.assert_allclose(answers(program, other), expected, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_what_can_be_said_otherwise_is_traced_once(name, passes):
+    """And answers as PyTorch does."""
+    check(REWRITTEN[name])
+
+    assert not passes
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", LEFT)
+def test_what_others_would_see_goes_the_whole_way(name, passes):
+    """As does what is said in other words; the answers are right all the same."""
+    check(LEFT[name])
+
+    assert passes == [1]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_asked_to_trace_again_nothing_is_left_out(passes):
+    """The exporter's own function is in its place again afterwards."""
+    with _as_traced.traced_again():
+        check(REWRITTEN["in place"])
+
+    assert passes == [1]
+    check(REWRITTEN["in place"])
+    assert passes == [1]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_mistake_of_ours_ends_in_the_exporters_way(passes, monkeypatch):
+    """What cannot be rewritten for a reason that nobody thought of is exported all the same."""
+
+    def stumble(*_):
+        raise IndexError
+
+    monkeypatch.setattr(_as_traced, "rewritten", stumble)
+    check(REWRITTEN["casts"])
+
+    assert passes == [1]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_free_lengths_that_are_equal_now_stay_apart(passes):
+    """A reshape between them does nothing in the example and something elsewhere."""
+    module = Says(lambda _, given: given.reshape(-1, given.shape[0], 8).sum(-1)).eval()
+    program = _as_traced.program_of(
+        module, (torch.randn(4, 4, 8),), dynamic_shapes=({0: "rows", 1: "columns"},)
+    )
+    other = torch.randn(2, 6, 8)
+
+    np.testing.assert_allclose(answers(program, other), module(other).numpy(), atol=1e-5)
+    assert not passes
