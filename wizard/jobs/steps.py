@@ -37,7 +37,9 @@ TECHNIQUES = (
     for one in pkgutil.iter_modules([str(Path(contract.__file__).parent)])
     if one.name[0] != "_"
 )
-PRELOADED = (contract.__name__, "onnx", "onnxruntime.quantization", *TECHNIQUES)
+# The job's own module is looked at again in every process that comes from the server.
+JOB = "wizard.jobs.child"
+PRELOADED = (contract.__name__, "onnx", "onnxruntime.quantization", *TECHNIQUES, JOB)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -43,17 +44,20 @@ def zipped_size_of(artifact: Artifact) -> Quantity:
     """Megabytes after deflate; of more than 32 MB, pieces from all over stand for the rest.
 
     They miss the size of the whole by 0.3 % at most (14 files of 67 to 267 MB, DECISIONS.md,
-    2026-11-29).
+    2026-11-29). Each piece is squeezed by itself, on all cores: as one stream it would be within
+    0.04 % (13 files, 2026-11-30).
     """
-    packer = zlib.compressobj(1)
-    squeezed = seen = 0
-    for piece in _pieces(artifact):
-        squeezed += len(packer.compress(piece))
-        seen += len(piece)
-    squeezed += len(packer.flush())
+    with ThreadPoolExecutor() as pool:  # zlib lets other threads work meanwhile
+        parts = list(pool.map(_squeezed, _pieces(artifact)))
+    seen, squeezed = sum(before for before, _ in parts), sum(after for _, after in parts)
     basis = Basis.MEASURED if seen >= artifact.bytes else Basis.ESTIMATED
     share = artifact.bytes / max(1, seen)
     return Quantity(value=squeezed * share / 1e6, unit="MB", basis=basis)
+
+
+def _squeezed(piece: bytes) -> tuple[int, int]:
+    """Bytes before and after."""
+    return len(piece), len(zlib.compress(piece, 1))
 
 
 def _pieces(artifact: Artifact) -> Iterator[bytes]:

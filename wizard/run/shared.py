@@ -20,7 +20,17 @@ from functools import lru_cache
 from pathlib import Path
 
 from wizard import limits, measure
-from wizard.nouns import Artifact, HostFacts, Json, Latency, Measurement, Reused, Step, jsonable
+from wizard.nouns import (
+    Artifact,
+    HostFacts,
+    Json,
+    Kind,
+    Latency,
+    Measurement,
+    Reused,
+    Step,
+    jsonable,
+)
 from wizard.run.state import ORIGINAL, Walk
 from wizard.shelf import Entry, Shelf, key_of, place, place_all
 from wizard.strategies import _contract as contract
@@ -52,8 +62,14 @@ def forget(cache: Path, before: float) -> None:
 
 
 def _preparing(bench: contract.Workbench, start: Artifact, threads: int) -> contract.Workbench:
-    """Once a step has loaded its libraries, what will measure its file loads its own."""
+    """What will measure a step's file loads its libraries once the step has loaded its own.
+
+    A step that works on a file has them already; one that works on a checkpoint loads PyTorch.
+    """
     begun = threading.Event()
+    if start.kind is Kind.ONNX:
+        begun.set()
+        measure.get_ready(start, threads)
 
     def report(fraction: float, detail: str) -> None:
         if fraction >= LOADED and not begun.is_set():
