@@ -32,7 +32,7 @@ NODES_PER_LAYER, NODES_PER_BLOCK, NODES_BESIDE = 18, 5, 12
 LAYERS_UNKNOWN, BLOCKS_UNKNOWN = 8, 16
 # On the machines that a pace is held against (DECISIONS.md, 2026-11-29 and 30): an export by
 # operators and weights; what is made and opened, zipped and hashed by weights.
-EXPORT_SECONDS, EXPORT_SECONDS_PER_NODE, EXPORT_SECONDS_PER_MB = 1.2, 0.024, 0.0066
+EXPORT_SECONDS, EXPORT_SECONDS_PER_NODE, EXPORT_SECONDS_PER_MB = 1.6, 0.024, 0.0066
 # A model that writes is translated with its cache, by a longer way.
 EXPORT_WRITER_SECONDS = 3.0
 SECONDS_PER_MB, MEASURE_SECONDS, CANDIDATE_SECONDS = 0.012, 0.5, 0.4
@@ -63,8 +63,8 @@ SECONDS_PER_NODE = 6e-6
 # So many rows are answered whatever they take (measure/quality.py).
 SHARE_FOR_ORIGINAL, ROWS_AT_LEAST = 0.25, 100
 # Both sides in turns, with warming up (speed.py): no more requests of quick models, no more seconds
-# of others, and no fewer requests of slow ones.
-TIMED_AT_MOST, TIMED_SECONDS, TIMED_AT_LEAST = 700, 3.2, 140
+# of others, and no fewer requests of slow ones. The original beside itself takes half as long.
+TIMED_AT_MOST, TIMED_SECONDS, TIMED_AT_LEAST, TIMED_ALONE = 700, 3.2, 140, 0.5
 # A row with the value of every operator written down, in runs: filters give many values. Layers
 # are looked at on so many rows, for so many seconds at most; ranges are learnt on so many.
 INSIDE, INSIDE_FILTERS = 8, 37
@@ -151,7 +151,8 @@ def _untrained(
     read = READ_SECONDS_PER_MB * pace.reading * (original + _read_mb(profile, steps)) / 2
     rows = _rows(profile, scoring, pace)
     answering = rows * _row(profile, steps, scoring, pace)
-    running = _timed(each + read + SECONDS_PER_NODE * nodes_of(profile) * pace.interpreter)
+    once = each + read + SECONDS_PER_NODE * nodes_of(profile) * pace.interpreter
+    running = _timed(once, 1.0 if steps else TIMED_ALONE)
     running *= 2 if tasks.writes(profile.task) else 1  # the first token, and each further one
     running += answering
     beside = MEASURE_SECONDS + SECONDS_PER_MB * weights
@@ -170,9 +171,9 @@ def _untrained(
     return seconds + (to_export(profile, pace) if share < 1 else 0.0)
 
 
-def _timed(each: float) -> float:
-    """Seconds of timing a model that takes `each` a request."""
-    return max(TIMED_AT_LEAST * each, min(TIMED_SECONDS, TIMED_AT_MOST * each))
+def _timed(each: float, part: float) -> float:
+    """Seconds of timing a model that takes `each` a request, in `part` of the usual time."""
+    return max(TIMED_AT_LEAST * each, part * min(TIMED_SECONDS, TIMED_AT_MOST * each))
 
 
 def _rows(profile: ModelProfile, scoring: Scoring, pace: Pace) -> float:

@@ -61,7 +61,9 @@ def of_itself(
 ) -> Latency:
     """One file in two fresh processes in turns: its times, and how far the two are `apart`.
 
-    `cached` times one more token after the workload's were read, for models that write.
+    Half of the seconds do: blocks are as long as those of two files in turns, and in simulations
+    no comparison is judged worse (DECISIONS.md, 2026-11-30). `cached` times one more token after
+    the workload's were read, for models that write.
     """
     one, other, crowded = _taken(
         first, second, workload, seconds, rounds=BLOCKS // 2, cached=cached
@@ -159,10 +161,10 @@ def _taken(
     own = tuple(dict.fromkeys(both))  # a large file has one process
     for process in own:
         process.ask("shape", batch=workload.batch, tokens=workload.length, cached=cached)
-    share = seconds / (2 * rounds)
+    share, at_most = seconds / (2 * BLOCKS), RUNS_AT_MOST * rounds // BLOCKS
     taken: tuple[Blocks, Blocks] = ([], [])
     with on_the_same_core(own):
-        runs = [_runs(_warm(process), share) for process in both]
+        runs = [_runs(_warm(process), share, at_most) for process in both]
         began = _Clock.read(own)
         for block in range(rounds):
             for which in (0, 1) if block % 2 == 0 else (1, 0):
@@ -221,9 +223,9 @@ def _warm(process: Process) -> float:
     return before
 
 
-def _runs(one_ms: float, block_seconds: float) -> int:
+def _runs(one_ms: float, block_seconds: float, at_most: int) -> int:
     wanted = int(1000 * block_seconds / max(one_ms, 1e-3))
-    return min(RUNS_AT_MOST, max(RUNS_AT_LEAST, wanted))
+    return min(at_most, max(RUNS_AT_LEAST, wanted))
 
 
 def spread(blocks: Sequence[Sequence[float] | np.ndarray[Any, Any]], percentile: int = 50) -> float:
