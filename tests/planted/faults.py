@@ -29,6 +29,7 @@ from tests.planted.stage import (
     stage,
     stored,
     told,
+    weight_of,
 )
 from tests.saturation_models import a_fragile_model, some_rows
 from wizard import examples, intake, measure
@@ -54,6 +55,7 @@ class Fault:
 
 
 FAULTS: list[Fault] = []
+LAYER = "bert.encoder.layer.{}.attention.self"  # of `intents`
 # A token of the sample that writes, neither padding nor an end.
 WORD = 500
 
@@ -148,7 +150,7 @@ def zeroed_layer() -> Told:
     """One attention projection is zero; the rest works on."""
 
     def change(model: onnx.ModelProto) -> None:
-        rewrite(stored(model, like="val_101"), np.zeros_like)
+        rewrite(weight_of(model, f"{LAYER.format(0)}.value"), np.zeros_like)
         rewrite(stored(model, shape=(1024, 256)), np.zeros_like)
 
     return told_of("zeroed", change)
@@ -565,9 +567,8 @@ def just_below() -> Told:
 def near_the_limit(name: str, spare: float) -> Told:
     """Zero one attention projection, which costs all kinds of rows; allow that and `spare`."""
     here = stage("intents")
-    candidate = here.changed(
-        name, lambda model: rewrite(stored(model, like="val_173"), np.zeros_like)
-    )
+    value = f"{LAYER.format(1)}.value"
+    candidate = here.changed(name, lambda model: rewrite(weight_of(model, value), np.zeros_like))
     after = measure.weigh_candidate(candidate, here.original, here.bench)
     lost = 100 * (here.original.quality.value.value - after.quality.value.value)
     return here.tell(candidate, drop=lost + spare)

@@ -237,6 +237,12 @@ def stored(model: onnx.ModelProto, *, like: str = "", shape: tuple[int, ...] | N
     raise LookupError(like or shape)
 
 
+def weight_of(model: onnx.ModelProto, layer: str):
+    """The stored weight of a layer by its name; what the exporter calls the weight may change."""
+    node = next(one for one in model.graph.node if one.name == f"{layer}/MatMul")
+    return next(one for one in model.graph.initializer if one.name == node.input[1])
+
+
 def rewrite(tensor: onnx.TensorProto, change) -> None:
     """Replace a stored tensor's numbers."""
     name = tensor.name

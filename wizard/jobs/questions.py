@@ -88,7 +88,7 @@ def _hear(child: subprocess.Popen[bytes], said: bytes, seconds: float) -> tuple[
             child.stdin.write(said)
         try:
             done = [one.result(timeout=seconds) for one in heard]
-        except TimeoutError:
+        except BaseException:  # too late, or interrupted
             child.kill()  # the readers end with it
             raise
     return done[0], done[1]
