@@ -1,11 +1,16 @@
 """What the exporter would trace once more: rewritten where that is enough, left to it elsewhere."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tests import strategy_models as models
+from wizard.nouns import Step
 from wizard.strategies import _as_traced
+from wizard.strategies import _contract as contract
 
 EXPORTERS = "torch.onnx._internal.exporter._fx_passes.decompose_with_registry"
 
@@ -185,3 +190,28 @@ def test_two_free_lengths_that_are_equal_now_stay_apart(passes):
 
     np.testing.assert_allclose(answers(program, other), module(other).numpy(), atol=1e-5)
     assert not passes
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_an_export_that_answers_differently_is_made_again_the_whole_way(
+    tmp_path, passes, monkeypatch
+):
+    """Whatever was rewritten wrongly: the file that is kept answers as PyTorch does."""
+    whole = _as_traced.rewritten
+
+    def wrongly(program, translated):
+        found = whole(program, translated)
+        for node in program.graph_module.graph.nodes:
+            if node.target is torch.ops.aten.add.Tensor:
+                node.target = torch.ops.aten.sub.Tensor
+        return found
+
+    monkeypatch.setattr(_as_traced, "rewritten", wrongly)
+    bench = models.a_bench(tmp_path, cache=tmp_path / "cache")
+    start = contract.artifact_of(models.checkpoint("text"))
+    made = contract.apply_step(Step(strategy="to_onnx"), start, bench)
+
+    assert passes == [1]
+    parity = json.loads((made.path.parent / "parity.json").read_text("utf-8"))
+    assert parity["largest_difference"] < 1e-4
