@@ -1,5 +1,7 @@
 """What the exporter would trace once more: rewritten where that is enough, left to it elsewhere."""
 
+import contextlib
+import gc
 import json
 
 import numpy as np
@@ -190,6 +192,47 @@ def test_two_free_lengths_that_are_equal_now_stay_apart(passes):
 
     np.testing.assert_allclose(answers(program, other), module(other).numpy(), atol=1e-5)
     assert not passes
+
+
+def mixed(_, given):
+    """Whole numbers, truths, halves and doubles that meet, each brought to the other's type."""
+    whole = (given * 10).to(torch.int64)
+    sums = whole + given + (given > 0) * whole / 3 + given.half() * 2
+    return (sums.double() * given + torch.where(whole > 1, whole, 0.5)).to(torch.float32)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_operands_of_two_types_meet_as_the_exporter_has_them_meet(monkeypatch):
+    """The same operators in the same order, and the answers of PyTorch."""
+    given = torch.randn(2, 3, 8, 8)
+    module = Says(mixed).eval()
+
+    def made():
+        program = _as_traced.program_of(module, (given,), dynamic_shapes=({0: "batch"},))
+        return program, [node.op_type for node in program.model.graph]
+
+    program, ours = made()
+    monkeypatch.setattr(_as_traced, "_told_their_types", contextlib.nullcontext)
+    _, theirs = made()
+
+    assert ours == theirs
+    assert ours.count("Cast") >= 5
+    other = torch.randn(5, 3, 8, 8)
+    np.testing.assert_allclose(answers(program, other), module(other).numpy(), atol=1e-2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_garbage_collector_is_as_it_was():
+    """After an export that went well, and after one that did not."""
+    check(REWRITTEN["casts"])
+    assert gc.isenabled()
+
+    def fails(*_):
+        raise ValueError
+
+    with pytest.raises(torch.onnx.OnnxExporterError):
+        _as_traced.program_of(Says(fails).eval(), (torch.randn(2, 3),))
+    assert gc.isenabled()
 
 
 @pytest.mark.slow

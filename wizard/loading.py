@@ -27,12 +27,19 @@ def load(*modules: str) -> None:
     missing = [name for name in modules if name not in sys.modules]
     if not missing:  # what else is there by now may go again
         return
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
+    with without_collecting():
         for name in missing:
             importlib.import_module(name)
         gc.freeze()
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Keep the garbage collector from looking at what is being made, until it is made."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if was_on:
             gc.enable()

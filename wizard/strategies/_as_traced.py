@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from wizard import loading
+
 if TYPE_CHECKING:
     import torch
     from torch.export import ExportedProgram
@@ -34,7 +36,8 @@ def program_of(module: torch.nn.Module, example: tuple[Any, ...], **options: Any
     import torch
 
     def export() -> Any:
-        return torch.onnx.export(module, example, dynamo=True, verbose=False, **options)
+        with loading.without_collecting():
+            return torch.onnx.export(module, example, dynamo=True, verbose=False, **options)
 
     if not _again:
         with contextlib.suppress(torch.onnx.OnnxExporterError), _as_traced():
@@ -63,9 +66,38 @@ def _as_traced() -> Iterator[None]:
 
     _fx_passes.decompose_with_registry = what_is_left
     try:
-        yield
+        with _told_their_types():
+            yield
     finally:
         _fx_passes.decompose_with_registry = whole
+
+
+@contextmanager
+def _told_their_types() -> Iterator[None]:
+    """Operands of two types are brought together without computing the whole graph once more.
+
+    The exporter's pass runs every operation on tensors without numbers to see the types of those
+    after it, which the trace has written down: only what has none is run.
+    """
+    from torch.onnx._internal.fx.passes import type_promotion
+
+    interpreter = type_promotion._TypePromotionInterpreter  # noqa: SLF001 - it has no other name
+    run = interpreter.run_node
+
+    def told(self: Any, node: Node) -> Any:
+        if node.op != "call_function" or node.meta.get("val") is None:
+            return run(self, node)
+        with self._set_current_node(node):
+            rule = type_promotion.get_type_promotion_rule(node, self.type_promotion_table)
+            if rule:
+                self._maybe_promote_node(node, rule)
+        return node.meta["val"]
+
+    interpreter.run_node = told
+    try:
+        yield
+    finally:
+        interpreter.run_node = run
 
 
 def _translated(registry: Any) -> set[Any]:
