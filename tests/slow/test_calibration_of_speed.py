@@ -20,7 +20,8 @@ from wizard.nouns import Budget, Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 # 4,000 simulated comparisons in all.
-BLOCKS, TRIES, REAL_TRIES = 14, 250, 20
+BLOCKS, TRIES, REAL_TRIES = speed.BLOCKS, 250, 20
+WIDTHS = [speed.RUNS_AT_LEAST, speed.RUNS_ENOUGH]
 
 
 def allowed(tries, share=0.05):
@@ -35,7 +36,7 @@ def machine(rng, kind):
     return np.ones(BLOCKS)
 
 
-def blocks(rng, kind, shared, width=20, level=2.0, error=speed.PROCESS_ERROR):
+def blocks(rng, kind, shared, width=speed.RUNS_ENOUGH, level=2.0, error=speed.PROCESS_ERROR):
     """Milliseconds [blocks, requests] of one process; now and then a request takes far longer."""
     process = np.exp(error * rng.normal())
     levels = shared.copy()
@@ -52,7 +53,8 @@ def in_turns(seed, kind, width, level=2.0, error=speed.PROCESS_ERROR):
     """The original beside itself, and a candidate that takes `level` ms beside it; it takes 2."""
     rng = np.random.default_rng(seed)
     shared = machine(rng, kind)
-    itself = [blocks(rng, kind, shared, width, error=error)[: BLOCKS // 2] for _ in range(2)]
+    half = max(speed.RUNS_AT_LEAST, width // 2)
+    itself = [blocks(rng, kind, shared, half, error=error)[: BLOCKS // 2] for _ in range(2)]
     apart = speed.apart(*itself)
     taken = [blocks(rng, kind, shared, width, one, error) for one in (2.0, level)]
     noise = max(speed.spread(one) for one in taken)
@@ -64,7 +66,7 @@ def in_turns(seed, kind, width, level=2.0, error=speed.PROCESS_ERROR):
 KINDS = ["is calm", "scatters", "drifts", "is disturbed"]
 
 
-@pytest.mark.parametrize("width", [2, 20])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_model_against_itself_is_rarely_called_faster(kind, width):
     """At the median and at the 95th percentile, 250 tries each."""
@@ -82,7 +84,7 @@ def test_where_processes_differ_more_than_usual_the_session_notices():
     """Four times as far apart as assumed: measuring it spares a third of the false "faster"."""
     false = {"measured": 0, "assumed": 0}
     for seed in range(TRIES):
-        original, same = in_turns(seed, "is calm", 20, error=4 * speed.PROCESS_ERROR)
+        original, same = in_turns(seed, "is calm", speed.RUNS_ENOUGH, error=4 * speed.PROCESS_ERROR)
         usual = dataclasses.replace(
             original, latency=dataclasses.replace(original.latency, apart=1.0)
         )
@@ -139,7 +141,7 @@ def test_a_tenth_faster_is_still_seen_by_two_pairs():
     assert seen / TRIES >= 0.8
 
 
-@pytest.mark.parametrize("width", [2, 20])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("percentile", [50, 95])
 @pytest.mark.parametrize("kind", ["is calm", "scatters", "is disturbed"])
 def test_a_latency_on_the_limit_rarely_passes(kind, percentile, width):
@@ -161,7 +163,7 @@ def test_a_latency_on_the_limit_rarely_passes(kind, percentile, width):
     assert false <= allowed(TRIES)
 
 
-@pytest.mark.parametrize("width", [2, 20])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("kind", KINDS[:3])
 def test_a_real_speed_up_is_seen(kind, width):
     """Power: a model that takes four fifths of the time is called faster in four cases of five."""

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCKS = 14
-# Two requests a block are judged no worse than four (test_calibration_of_speed.py): slow models.
-RUNS_AT_LEAST, RUNS_AT_MOST = 2, 40
+# Of quick models a block of so many milliseconds or so many requests is enough, whichever is more:
+# in simulations ten are judged no worse than forty, two no worse than four (DECISIONS.md,
+# 2026-12-01). Of the quickest so many at most.
+RUNS_AT_LEAST, RUNS_ENOUGH, RUNS_AT_MOST = 2, 10, 40
+BLOCK_MS = 20.0
 WARM_UP_BLOCKS = 6
 WARM_UP_RUNS, WARM_UP_RUNS_SLOW, SLOW_MS = 4, 2, 25.0
 RESAMPLES = 2000
@@ -36,7 +39,7 @@ RESAMPLES = 2000
 BUSY_SPREAD = 1.35
 # Processors that others may take from those a model wants: a browser takes a third of one.
 OTHERS_MAY_TAKE = 0.5
-SECONDS = 3.0
+SECONDS = 2.0
 # Two fresh processes of one file differ by 1.8 % (standard deviation of 14 pairs), however long
 # they are timed; each of them therefore by this from what the file takes. Two that are measured
 # may be alike by luck, so this is the least that is assumed.
@@ -61,9 +64,9 @@ def of_itself(
 ) -> Latency:
     """One file in two fresh processes in turns: its times, and how far the two are `apart`.
 
-    Half of the seconds do: blocks are as long as those of two files in turns, and in simulations
-    no comparison is judged worse (DECISIONS.md, 2026-11-30). `cached` times one more token after
-    the workload's were read, for models that write.
+    A quarter of the requests does: half of the blocks, and half of the requests in a block where
+    there are enough; in simulations no comparison is judged worse (DECISIONS.md, 2026-12-01).
+    `cached` times one more token after the workload's were read, for models that write.
     """
     one, other, crowded = _taken(
         first, second, workload, seconds, rounds=BLOCKS // 2, cached=cached
@@ -161,10 +164,10 @@ def _taken(
     own = tuple(dict.fromkeys(both))  # a large file has one process
     for process in own:
         process.ask("shape", batch=workload.batch, tokens=workload.length, cached=cached)
-    share, at_most = seconds / (2 * BLOCKS), RUNS_AT_MOST * rounds // BLOCKS
+    share, part = seconds / (2 * BLOCKS), rounds / BLOCKS
     taken: tuple[Blocks, Blocks] = ([], [])
     with on_the_same_core(own):
-        runs = [_runs(_warm(process), share, at_most) for process in both]
+        runs = [_runs(_warm(process), share, part) for process in both]
         began = _Clock.read(own)
         for block in range(rounds):
             for which in (0, 1) if block % 2 == 0 else (1, 0):
@@ -223,9 +226,10 @@ def _warm(process: Process) -> float:
     return before
 
 
-def _runs(one_ms: float, block_seconds: float, at_most: int) -> int:
-    wanted = int(1000 * block_seconds / max(one_ms, 1e-3))
-    return min(at_most, max(RUNS_AT_LEAST, wanted))
+def _runs(one_ms: float, block_seconds: float, part: float = 1.0) -> int:
+    """Requests a block; `part` of those that are enough of a quick model."""
+    enough = part * min(RUNS_AT_MOST, max(RUNS_ENOUGH, BLOCK_MS / max(one_ms, 1e-3)))
+    return max(RUNS_AT_LEAST, int(min(enough, 1000 * block_seconds / max(one_ms, 1e-3))))
 
 
 def spread(blocks: Sequence[Sequence[float] | np.ndarray[Any, Any]], percentile: int = 50) -> float:
