@@ -32,9 +32,9 @@ NODES_PER_LAYER, NODES_PER_BLOCK, NODES_BESIDE = 18, 5, 12
 LAYERS_UNKNOWN, BLOCKS_UNKNOWN = 8, 16
 # On the machines that a pace is held against (DECISIONS.md, 2026-11-29 and 30): an export by
 # operators and weights; what is made and opened, zipped and hashed by weights.
-EXPORT_SECONDS, EXPORT_SECONDS_PER_NODE, EXPORT_SECONDS_PER_MB = 1.6, 0.024, 0.0066
+EXPORT_SECONDS, EXPORT_SECONDS_PER_NODE, EXPORT_SECONDS_PER_MB = 2.2, 0.02, 0.01
 # A model that writes is translated with its cache, by a longer way.
-EXPORT_WRITER_SECONDS = 3.0
+EXPORT_WRITER_SECONDS = 2.0
 SECONDS_PER_MB, MEASURE_SECONDS, CANDIDATE_SECONDS = 0.012, 0.5, 0.4
 # What a technique takes beyond plain rounding: layers watched on sample rows, codes searched.
 BEYOND_SECONDS_PER_MB = {
@@ -62,9 +62,11 @@ SECONDS_PER_NODE = 6e-6
 # Of the seconds left, the original's answers may take so much: each candidate takes as long again.
 # So many rows are answered whatever they take (measure/quality.py).
 SHARE_FOR_ORIGINAL, ROWS_AT_LEAST = 0.25, 100
-# Both sides in turns, with warming up (speed.py): no more requests of quick models, no more seconds
-# of others, and no fewer requests of slow ones. The original beside itself takes half as long.
-TIMED_AT_MOST, TIMED_SECONDS, TIMED_AT_LEAST, TIMED_ALONE = 700, 3.2, 140, 0.5
+# Both sides in turns (speed.py): blocks of so many seconds and no more requests than are enough,
+# before them the warming up and the choice of threads; no fewer requests of slow models. The
+# original beside itself takes half as long.
+TIMED_BLOCKS, TIMED_BLOCK, TIMED_ENOUGH, TIMED_ENOUGH_SECONDS, TIMED_MOST = 28, 0.072, 10, 0.02, 40
+TIMED_BEFORE, TIMED_AT_LEAST, TIMED_ALONE = 84, 140, 0.5
 # A row with the value of every operator written down, in runs: filters give many values. Layers
 # are looked at on so many rows, for so many seconds at most; ranges are learnt on so many.
 INSIDE, INSIDE_FILTERS = 8, 37
@@ -173,7 +175,9 @@ def _untrained(
 
 def _timed(each: float, part: float) -> float:
     """Seconds of timing a model that takes `each` a request, in `part` of the usual time."""
-    return max(TIMED_AT_LEAST * each, part * min(TIMED_SECONDS, TIMED_AT_MOST * each))
+    enough = min(TIMED_MOST, max(TIMED_ENOUGH, TIMED_ENOUGH_SECONDS / each))
+    requests = TIMED_BEFORE + TIMED_BLOCKS * min(enough, TIMED_BLOCK / each)
+    return each * max(TIMED_AT_LEAST, part * requests)
 
 
 def _rows(profile: ModelProfile, scoring: Scoring, pace: Pace) -> float:
