@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from tests import strategy_models as models
 from tests.factories import a_profile
-from wizard import intake, jobs
+from wizard import engine, intake, jobs
 from wizard.errors import WizardError
 from wizard.jobs import ahead, control, exporting, questions, steps, store
 from wizard.nouns import ModelProfile, ModelRef, ParameterCount, Source, Step, jsonable
@@ -319,11 +319,40 @@ def test_a_failing_export_ahead_says_nothing(tmp_path, monkeypatch):
     exporting.begin(a_profile(), **going_on(tmp_path))
 
 
-def test_only_what_lies_here_is_exported_with_its_card(tmp_path):
-    """A name of the Hub is downloaded by the job."""
-    assert jobs.lies_here("sample:intents")
-    assert jobs.lies_here(str(tmp_path))
-    assert not jobs.lies_here("bert-base-uncased")
+class Asked:
+    """Notes what was started for a job, and what the card's child goes on with."""
+
+    def __init__(self):
+        self.exports, self.goes_on = None, None
+
+    def get_ready(self, *, for_job, exports):
+        self.exports = exports
+
+    def ask(self, question, arguments, *, then):
+        self.goes_on = then is not None
+        return jsonable(a_profile())
+
+
+@pytest.mark.parametrize(
+    ("source", "known", "exports"),
+    [
+        (Source.SAMPLE, False, False),
+        (Source.FOLDER, False, False),
+        (Source.HUB, False, True),  # the job downloads it first
+        (Source.SAMPLE, True, True),  # no child looks at the model any more
+    ],
+)
+def test_either_the_cards_child_or_the_job_exports(monkeypatch, source, known, exports):
+    """PyTorch is loaded once for it, beside the plan, whoever does it."""
+    asked = Asked()
+    monkeypatch.setattr(jobs, "get_ready", asked.get_ready)
+    monkeypatch.setattr(jobs, "ask", asked.ask)
+    monkeypatch.setattr(intake, "cached", lambda *_: a_profile() if known else None)
+
+    engine.examine(ModelRef(source=source, name="x"), runs=True)
+
+    assert asked.exports is exports
+    assert asked.goes_on is (None if known else not exports)
 
 
 @pytest.mark.slow

@@ -161,14 +161,18 @@ def take_upload(paths: Iterable[str]) -> ModelRef:
 def examine(ref: ModelRef, workload: Workload | None = None, *, runs: bool = False) -> ModelProfile:
     """The model's card, from its config alone. The first look at a model is taken in a child.
 
-    `runs`: a job follows at once; of a model that lies here the child goes on with its export.
+    `runs`: a job follows at once, and its process is started; of a model that lies here the child
+    goes on with the export, where the card is known already the job makes it.
     """
     known = intake.cached(ref, workload, cache_root())
+    goes_on = runs and known is None and ref.source is not Source.HUB
+    if runs:
+        jobs.get_ready(for_job=True, exports=not goes_on)
     if known is None:
         kept = None if jobs.caller.is_visitor() else str(cache_root())
         arguments: Json = {"ref": jsonable(ref), "workload": jsonable(workload), "cache": kept}
         ahead: Json = None
-        if runs and ref.source is not Source.HUB:
+        if goes_on:
             ahead = {"cache": str(cache_root()), "turn": str(jobs_root() / jobs.TURN)}
         known = _profile(jobs.ask("examine", arguments, then=ahead))
     jobs.settle()

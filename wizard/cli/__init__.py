@@ -27,9 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command in OPENS_A_MODEL:
         from wizard import jobs
 
-        # Of a model that lies here the card's child goes on to the export (commands.run).
-        exports = not jobs.lies_here(options.model)
-        jobs.get_ready(for_job=options.command == "run", exports=exports)
+        jobs.get_ready()
     from wizard.cli import commands, show
 
     try:

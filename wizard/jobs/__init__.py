@@ -6,7 +6,7 @@ Does not cover: what a job does; that is `run`.
 """
 
 from wizard.jobs import caller
-from wizard.jobs.ahead import get_ready, keep_ready, lies_here, settle
+from wizard.jobs.ahead import get_ready, keep_ready, settle
 from wizard.jobs.control import (
     cancel,
     events,
@@ -38,7 +38,6 @@ __all__ = [
     "jobs_of",
     "keep_outcome",
     "keep_ready",
-    "lies_here",
     "listing",
     "memory_of_those_going_on",
     "request_of",

@@ -6,22 +6,15 @@ that serves many (again after each card). Does not cover: what they do once they
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from wizard.jobs import control, questions
 
 _serving: list[bool] = []  # whether jobs are prepared for too
 
 
-def lies_here(model: str) -> bool:
-    """Whether a model as typed needs no download: its export can begin with its card."""
-    return model.startswith("sample:") or Path(model).expanduser().is_dir()
-
-
 def get_ready(*, for_job: bool = False, exports: bool = True) -> None:
     """Start the child of the next card, and of the next job if told so and none is at work.
 
-    `exports`: whether the job is to have a process that makes the model's file ready too.
+    `exports`: whether the job makes the model's file itself, in a process that loads PyTorch now.
     """
     questions.get_ready()
     if for_job and not control.at_work():
