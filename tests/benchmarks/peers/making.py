@@ -217,7 +217,10 @@ def _job(bench: Bench, work: Work, folder: Path) -> Path:
         "task": profile["task"],
         "shape": work.shape,
         "points": work.points,
-        "requests": len(measured["latency"]["samples_ms"]),
+        "requests": {
+            "model": len(measured["against"]["samples_ms"]),
+            "out": len(measured["latency"]["samples_ms"]),
+        },
         "tokens": outcome["plan"]["needs"]["workload"]["tokens"],
         "threads": THREADS,
         "export": _seconds_to_export(bench, work, made),

@@ -8,16 +8,16 @@ import rows
 
 job = rows.job()
 given = rows.feeds(job["test"])
-for path in (job["model"], job["out"]):
+for which in ("model", "out"):
     options = ort.SessionOptions()
     options.intra_op_num_threads = job["threads"]
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(job[which], options, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
     for at in range(job["rows"]):
         row = given.row(at)
         session.run(None, {name: row[name] for name in names})
     fixed = given.exactly(1, job["tokens"])
     request = {name: fixed[name] for name in names}
-    for _ in range(job["requests"]):
+    for _ in range(job["requests"][which]):
         session.run(None, request)
 rows.done()
