@@ -109,6 +109,24 @@ def test_a_reused_process_id_is_not_our_child(tmp_path):
     assert jobs.status(root, job).state is JobState.INTERRUPTED
 
 
+def test_a_child_that_is_born_while_somebody_looks_is_alive(tmp_path, monkeypatch):
+    """It writes its name down between the look for the name and the look whether there is one."""
+    root, job, folder = a_job(tmp_path)
+    look = control._process
+
+    def just_before(given):
+        found = look(given)
+        born = {"pid": os.getpid(), "started": clock.birth(psutil.Process())}
+        (folder / store.CHILD).write_text(json.dumps(born), encoding="utf-8")
+        return found
+
+    monkeypatch.setattr(control, "_process", just_before)
+
+    assert jobs.status(root, job).state is JobState.WAITING
+    assert jobs.status(root, job).state is JobState.WAITING
+    assert not store.has_ended(folder)
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel keeps wall time there")
 def test_a_running_job_outlives_a_step_of_the_clock(tmp_path, monkeypatch):
     """A machine that was asleep or moved: wall time and the told start of the machine step."""

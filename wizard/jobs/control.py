@@ -26,6 +26,9 @@ from wizard.nouns import Ending, Finished, JobStarted, RunEvent
 WAITING_ALLOWED = 4
 # A child that was just spawned has not written its process id yet.
 BIRTH_SECONDS = 15.0
+# No number of a process is given again that soon; whole seconds are what the kernel tells the
+# machine's own start in, and its two readings may lie on both sides of one.
+SAME_BIRTH_SECONDS = 2.5
 POLL_SECONDS = 0.15
 
 
@@ -216,10 +219,9 @@ def _position(root: Path, request: Request) -> int:
 
 
 def _alive(folder: Path, request: Request) -> bool:
-    process = _process(folder)
-    if process is not None:
+    unborn = not (folder / store.CHILD).exists()  # asked first: it may be born meanwhile
+    if _process(folder) is not None:
         return True
-    unborn = not (folder / store.CHILD).exists()
     return unborn and time.time() - request.created < BIRTH_SECONDS
 
 
@@ -239,7 +241,7 @@ def _process(folder: Path) -> object | None:
         return None
     try:
         process = psutil.Process(child["pid"])
-        same = abs(birth(process) - child["started"]) < 1.0
+        same = abs(birth(process) - child["started"]) < SAME_BIRTH_SECONDS
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
