@@ -30,7 +30,7 @@ from wizard.storage import Storage, number, storage_of
 # convolutional network (two or three convolutions and their sum), and outside of both.
 NODES_PER_LAYER, NODES_PER_BLOCK, NODES_BESIDE = 18, 5, 12
 LAYERS_UNKNOWN, BLOCKS_UNKNOWN = 8, 16
-# On the machines that a pace is held against (DECISIONS.md, 2026-11-29 and 30): an export by
+# On the machines that a pace is held against (DECISIONS.md, 2026-11-29 to 12-01): an export by
 # operators and weights; what is made and opened, zipped and hashed by weights.
 EXPORT_SECONDS, EXPORT_SECONDS_PER_NODE, EXPORT_SECONDS_PER_MB = 2.2, 0.02, 0.01
 # A model that writes is translated with its cache, by a longer way.
