@@ -135,10 +135,13 @@ def test_the_space_runs_the_gradio_we_pin():
 
 def test_no_file_names_a_private_place():
     """No machine path, registry host or token stands in a tracked text file."""
-    forbidden = re.compile(r"/work/main|/work/shared|/root/|pythonhosted|hf_[A-Za-z0-9]{30,}")
+    # In brackets, so that what is forbidden does not stand here either.
+    forbidden = re.compile(
+        r"/wor[k]/main|/wor[k]/shared|/roo[t]/|python[h]osted|hf_[A-Za-z0-9]{30,}"
+    )
     guilty = []
     for path in _tracked():
-        if path == Path(__file__) or path.suffix in {".png", ".npz", ".safetensors", ".woff2"}:
+        if path.suffix in {".png", ".npz", ".safetensors", ".woff2"}:
             continue
         if path.is_file() and forbidden.search(path.read_text("utf-8", errors="ignore")):
             guilty.append(str(path.relative_to(ROOT)))

@@ -167,7 +167,8 @@ def _taken(
     share, part = seconds / (2 * BLOCKS), rounds / BLOCKS
     taken: tuple[Blocks, Blocks] = ([], [])
     with on_the_same_core(own):
-        runs = [_runs(_warm(process), share, part) for process in both]
+        usual = [_warm(process) for process in both]
+        runs = [_runs(one_ms, share, part * _enough(one_ms)) for one_ms in usual]
         began = _Clock.read(own)
         for block in range(rounds):
             for which in (0, 1) if block % 2 == 0 else (1, 0):
@@ -226,10 +227,13 @@ def _warm(process: Process) -> float:
     return before
 
 
-def _runs(one_ms: float, block_seconds: float, part: float = 1.0) -> int:
-    """Requests a block; `part` of those that are enough of a quick model."""
-    enough = part * min(RUNS_AT_MOST, max(RUNS_ENOUGH, BLOCK_MS / max(one_ms, 1e-3)))
-    return max(RUNS_AT_LEAST, int(min(enough, 1000 * block_seconds / max(one_ms, 1e-3))))
+def _enough(one_ms: float) -> float:
+    """Requests of a block beyond which more would tell nothing."""
+    return min(RUNS_AT_MOST, max(RUNS_ENOUGH, BLOCK_MS / max(one_ms, 1e-3)))
+
+
+def _runs(one_ms: float, block_seconds: float, at_most: float) -> int:
+    return max(RUNS_AT_LEAST, int(min(at_most, 1000 * block_seconds / max(one_ms, 1e-3))))
 
 
 def spread(blocks: Sequence[Sequence[float] | np.ndarray[Any, Any]], percentile: int = 50) -> float:

@@ -36,8 +36,7 @@ def program_of(module: torch.nn.Module, example: tuple[Any, ...], **options: Any
     import torch
 
     def export() -> Any:
-        with loading.without_collecting():
-            return torch.onnx.export(module, example, dynamo=True, verbose=False, **options)
+        return torch.onnx.export(module, example, dynamo=True, verbose=False, **options)
 
     if not _again:
         with contextlib.suppress(torch.onnx.OnnxExporterError), _as_traced():
@@ -47,7 +46,7 @@ def program_of(module: torch.nn.Module, example: tuple[Any, ...], **options: Any
 
 @contextmanager
 def traced_again() -> Iterator[None]:
-    """While it lasts, every computation goes through the exporter's own pass."""
+    """While it lasts, every computation goes the exporter's own way, as anybody's would."""
     _again.append(True)
     try:
         yield
@@ -64,12 +63,22 @@ def _as_traced() -> Iterator[None]:
     def what_is_left(program: ExportedProgram, registry: Any) -> ExportedProgram:
         return program if rewritten(program, _translated(registry)) else whole(program, registry)
 
-    _fx_passes.decompose_with_registry = what_is_left
+    with (
+        loading.without_collecting(),
+        _told_their_types(),
+        _replaced(_fx_passes, "decompose_with_registry", what_is_left),
+    ):
+        yield
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    whole = getattr(owner, name)
+    setattr(owner, name, function)
     try:
-        with _told_their_types():
-            yield
+        yield
     finally:
-        _fx_passes.decompose_with_registry = whole
+        setattr(owner, name, whole)
 
 
 @contextmanager
@@ -93,11 +102,8 @@ def _told_their_types() -> Iterator[None]:
                 self._maybe_promote_node(node, rule)
         return node.meta["val"]
 
-    interpreter.run_node = told
-    try:
+    with _replaced(interpreter, "run_node", told):
         yield
-    finally:
-        interpreter.run_node = run
 
 
 def _translated(registry: Any) -> set[Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 from tests.benchmarks.peers.making import THREADS
@@ -39,17 +38,11 @@ def main(job: Path, scratch: Path) -> None:
     )
     agreed = _torch.Parity(largest_difference=0.0, shapes=())
     with (
-        patch.object(_as_traced, "program_of", _as_anybody),
+        _as_traced.traced_again(),
         patch.object(_torch, "_numbers", lambda *_: []),
         patch.object(_torch, "_compare", lambda *_: agreed),
     ):
         contract.apply_step(Step(strategy="to_onnx"), contract.artifact_of(folder), bench)
-
-
-def _as_anybody(module: Any, example: tuple[Any, ...], **options: Any) -> Any:
-    import torch
-
-    return torch.onnx.export(module, example, dynamo=True, verbose=False, **options)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from wizard.run.outcome import read_outcome
 from wizard.strategies._contract import artifact_of
 
 ORIGINAL = "original"
-SECONDS, RUNS_AT_MOST = 4.0, 40  # of timing each file; requests a block
+SECONDS = 4.0  # of timing each file: more than a job takes, for each is held against all
 SEED = 0
 
 
@@ -95,7 +95,8 @@ def in_turns(processes: Sequence[Process], workload: Workload) -> list[Latency]:
         process.ask("shape", batch=workload.batch, tokens=workload.tokens)
     taken: list[list[list[float]]] = [[] for _ in processes]
     with on_the_same_core(processes):
-        runs = [_runs(speed._warm(one)) for one in processes]
+        share = SECONDS / speed.BLOCKS
+        runs = [speed._runs(speed._warm(one), share, speed.RUNS_AT_MOST) for one in processes]
         clock = speed._Clock.read(processes)
         for block in range(speed.BLOCKS):
             for at in range(len(processes)):
@@ -104,11 +105,6 @@ def in_turns(processes: Sequence[Process], workload: Workload) -> list[Latency]:
     crowded = clock.crowded(processes)
     noise = max(speed.spread(one) for one in taken)
     return [speed.latency_of(one, noise, crowded=crowded) for one in taken]
-
-
-def _runs(one_ms: float) -> int:
-    """More than a job takes: every file's times are held against every other's."""
-    return min(RUNS_AT_MOST, max(speed.RUNS_AT_LEAST, int(1000 * SECONDS / speed.BLOCKS / one_ms)))
 
 
 def _scored(outcome: Outcome, raws: Mapping[str, Any], scratch: Path) -> dict[str, Quality]:
